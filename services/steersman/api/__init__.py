@@ -1,0 +1,1 @@
+"""Generated protocol stubs. `make generate` writes them; nobody edits them."""

@@ -1,0 +1,1 @@
+"""Stubs of the package steersman.api.v1."""

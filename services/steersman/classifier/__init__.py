@@ -1,0 +1,1 @@
+"""The classifier: features, trained heads, their training and evaluation."""

@@ -1,0 +1,1 @@
+"""The router: takes a query, decides its tier, has it answered there."""

@@ -1,0 +1,1 @@
+"""What any process of Steersman needs: errors, settings, servers, telemetry. Knows no business."""
