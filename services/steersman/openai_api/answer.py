@@ -1,0 +1,138 @@
+"""What an engine answered, read as far as accounting needs it.
+
+A stream is always asked for its usage; this module takes it out again where the caller did not ask. Chunks are parsed
+only when a cheap look says that there is something to read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from steersman.runtime.errors import BrokenOff
+
+_TELLING: Final = re.compile(rb'"usage"|"finish_reason":\s*"')
+
+
+@dataclass(slots=True)
+class Reading:
+    """What has been learnt of an answer so far."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    finish_reason: str = ""
+    model: str = ""
+
+    def of_body(self, body: bytes) -> Any:
+        """Read a whole response, and return it parsed.
+
+        Raises:
+            BrokenOff: It is no chat completion.
+        """
+        data = _load(body)
+        self.learn(data)
+        return data
+
+    def learn(self, data: dict[str, Any]) -> None:
+        """Take over what a response or chunk says about model, ending and tokens.
+
+        Raises:
+            BrokenOff: It is no chat completion.
+        """
+        try:
+            self._learn(data)
+        except (AttributeError, TypeError):
+            raise _garbage() from None
+
+    def _learn(self, data: dict[str, Any]) -> None:
+        self.model = data.get("model") or self.model
+        for choice in data.get("choices") or ():
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+        if usage := data.get("usage"):
+            self.prompt_tokens = usage.get("prompt_tokens") or 0
+            self.completion_tokens = usage.get("completion_tokens") or 0
+            self.cached_tokens = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+
+
+@dataclass(slots=True)
+class StreamReading(Reading):
+    """Reads a stream, and says what of it the caller is to see.
+
+    Args:
+        show_usage: Whether the caller asked for the usage.
+    """
+
+    show_usage: bool = False
+    _seen_first: bool = field(default=False)
+
+    def visible(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
+        """The chunks for the caller: all of them, or those without the usage that was asked on our own account.
+
+        Raises:
+            BrokenOff: One of them is no chunk of a chat completion.
+        """
+        shown: list[bytes] = []
+        for chunk in chunks:
+            # The first names the model; of the others only the last ones say more than text.
+            if not self._seen_first or _TELLING.search(chunk):
+                self._seen_first = True
+                kept = self._read(chunk)
+                if kept is not None:
+                    shown.append(kept)
+            else:
+                shown.append(chunk)
+        return shown
+
+    def _read(self, chunk: bytes) -> bytes | None:
+        data = _load(chunk)
+        self.learn(data)
+        if self.show_usage or "usage" not in data:
+            return chunk
+        del data["usage"]
+        return orjson.dumps(data) if data.get("choices") else None
+
+
+def text_of_chunk(chunk: bytes) -> str:
+    """The text that a chunk adds to the first choice.
+
+    Raises:
+        BrokenOff: It is no chunk of a chat completion.
+    """
+    return _text(_load(chunk), "delta")
+
+
+def text_of_completion(body: bytes) -> str:
+    """The text of a completion's first choice.
+
+    Raises:
+        BrokenOff: It is no chat completion.
+    """
+    return _text(_load(body), "message")
+
+
+def _text(data: dict[str, Any], part: str) -> str:
+    try:
+        choices = data.get("choices") or ()
+        text = choices[0].get(part, {}).get("content") if choices else None
+    except (AttributeError, TypeError, LookupError):
+        raise _garbage() from None
+    return text if isinstance(text, str) else ""
+
+
+def _load(raw: bytes) -> dict[str, Any]:
+    try:
+        data = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise _garbage() from None
+    if not isinstance(data, dict):
+        raise _garbage()
+    return data
+
+
+def _garbage() -> BrokenOff:
+    return BrokenOff("the engine sent something that is not a chat completion", reason="ENGINE_GARBAGE")

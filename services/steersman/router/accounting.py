@@ -1,0 +1,43 @@
+"""The record of a request: what was decided, what it took, what it cost. Counters and spans are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from steersman.router.model import Decision, Stages, Tier, Usage
+
+
+@dataclass(slots=True)
+class Record:
+    """One request, from admission to its last byte."""
+
+    stages: Stages = field(default_factory=Stages)
+    decision: Decision | None = None
+    """None when the request was refused before anything was decided."""
+    usage: Usage = field(default_factory=Usage)
+    finish_reason: str = ""
+    served_model: str = ""
+    usd: float = 0.0
+    strongest_usd: float = 0.0
+    """What the policy's dearest tier would have charged for the same tokens."""
+    joules: float = 0.0
+    retries: int = 0
+    first_byte_seconds: float | None = None
+    outcome: str = "OK"
+    """OK, or the reason of the error that ended the request."""
+
+    def charge(self, usage: Usage, tier: Tier, strongest: Tier) -> None:
+        """Note what the answer took, and price it."""
+        self.usage = usage
+        self.usd = tier.price.usd(usage.prompt_tokens, usage.completion_tokens)
+        self.strongest_usd = strongest.price.usd(usage.prompt_tokens, usage.completion_tokens)
+        self.joules = tier.price.joules_per_output_token * usage.completion_tokens
+
+
+class Ledger(Protocol):
+    """Where records go."""
+
+    def closed(self, record: Record) -> None:
+        """A request has ended, whichever way."""
+        ...

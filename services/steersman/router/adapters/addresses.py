@@ -1,0 +1,32 @@
+"""Addresses from a static list, or from DNS: a headless Service has one record a pod."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+_DNS: Final = "dns:///"
+_TIMEOUT_SECONDS: Final = 5.0
+
+
+class AddressLookup:
+    """Finds the addresses of `HOST:PORT[,HOST:PORT...]` or `dns:///NAME:PORT`."""
+
+    async def addresses(self, target: str) -> Sequence[str]:
+        """All addresses now.
+
+        Raises:
+            OSError: The name cannot be resolved, or not in time.
+        """
+        if not target.startswith(_DNS):
+            return [address.strip() for address in target.split(",") if address.strip()]
+        host, _, port = target.removeprefix(_DNS).rpartition(":")
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return sorted({_joined(*address[:2]) for *_, address in found})
+
+
+def _joined(host: object, port: object) -> str:
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

@@ -1,0 +1,60 @@
+"""A tier's upstream that is a backend of ours, over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final, Self
+
+import grpc
+
+from steersman.api.v1 import backend_service_pb2, backend_service_pb2_grpc
+from steersman.router.ports import Dispatch
+from steersman.runtime import rpc_errors
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # A peer that is gone without a word is found out by a ping, not by the next request.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 2_000),
+    # Tried again soon: a pod that is down is found out by the fleet, and its return should be seen.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Channels to one address would share a connection otherwise, across tiers.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class BackendUpstream:
+    """One backend pod.
+
+    Args:
+        address: HOST:PORT.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._stub = backend_service_pb2_grpc.BackendServiceStub(self._channel)
+
+    @classmethod
+    async def connect(cls, address: str) -> Self:
+        """An upstream for an address; the connection itself is made when it is first needed."""
+        return cls(address)
+
+    async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
+        """See `steersman.router.ports.Upstream`."""
+        request = backend_service_pb2.GenerateRequest(openai_body=dispatch.body)
+        call = self._stub.Generate(
+            request, timeout=dispatch.timeout, metadata=tuple(dispatch.headers.items()) or None
+        )
+        try:
+            async for response in call:
+                yield response.openai_chunks
+        except grpc.aio.AioRpcError as error:
+            raise rpc_errors.from_rpc_error(error) from None
+        finally:
+            call.cancel()
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()

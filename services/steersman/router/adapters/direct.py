@@ -1,0 +1,40 @@
+"""A tier's upstream that is any OpenAI-compatible server, with no backend of ours in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Self
+
+from steersman.openai_api.client import EngineClient, Timeouts
+from steersman.router.ports import Dispatch
+
+
+class DirectUpstream:
+    """One OpenAI-compatible server.
+
+    Args:
+        client: Speaks to it; entered already.
+    """
+
+    def __init__(self, client: EngineClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls, url: str, *, api_key: str | None) -> Self:
+        """An upstream for a URL; the connection itself is made when it is first needed."""
+        return cls(await EngineClient(url=url, api_key=api_key).__aenter__())
+
+    async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
+        """See `steersman.router.ports.Upstream`; how long to wait for what is the dispatcher's to say."""
+        patience = Timeouts(dispatch.timeout, dispatch.timeout, dispatch.timeout)
+        answer = self._client.generate(
+            dispatch.body, stream=dispatch.stream, timeouts=patience, headers=dispatch.headers
+        )
+        async with aclosing(answer):
+            async for chunks in answer:
+                yield chunks
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.__aexit__(None, None, None)

@@ -1,0 +1,132 @@
+"""The score cache that all replicas share, in Redis or Valkey.
+
+A value is five bytes of header and numbers, with no text in it. Writes are off the request's path: a bounded queue,
+sent in batches by a background task. A breaker keeps an absent Redis from costing each request its timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Self
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from steersman.router.model import Assessment
+from steersman.router.ports import StoreUnavailable
+from steersman.runtime.breaker import Breaker
+
+_PREFIX: Final = b"steersman:score:1:"
+_VALUE: Final = struct.Struct("<Bfff?")
+_FORMAT: Final = 1
+_BATCH: Final = 256
+_TTL_JITTER: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class RedisOptions:
+    """How Redis is used.
+
+    Args:
+        url: Where it is.
+        timeout: Seconds that a command may take.
+        ttl: Seconds that an entry is kept, plus up to a tenth.
+        write_queue: Entries that may wait to be written.
+    """
+
+    url: str
+    timeout: float
+    ttl: int
+    write_queue: int
+
+
+class RedisScores:
+    """See `steersman.router.ports.ScoreStore`.
+
+    Args:
+        options: How Redis is used.
+        breaker: Opens when Redis does not answer.
+        on_dropped: Told how many entries were not written.
+    """
+
+    def __init__(self, options: RedisOptions, *, breaker: Breaker, on_dropped: Callable[[int], None]) -> None:
+        self._options = options
+        self._breaker = breaker
+        self._on_dropped = on_dropped
+        self._writes: asyncio.Queue[tuple[bytes, Assessment]] = asyncio.Queue(options.write_queue)
+        self._client = redis.asyncio.from_url(
+            options.url,
+            socket_timeout=options.timeout,
+            socket_connect_timeout=options.timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def get(self, key: bytes) -> Assessment | None:
+        """See `steersman.router.ports.ScoreStore.get`."""
+        if not self._breaker.allow():
+            raise StoreUnavailable
+        try:
+            value = await self._client.get(_PREFIX + key)
+        except (RedisError, OSError) as error:
+            self._breaker.failure()
+            raise StoreUnavailable from error
+        except asyncio.CancelledError:
+            self._breaker.cancel()
+            raise
+        self._breaker.success()
+        return _decode(value)
+
+    def put(self, key: bytes, assessment: Assessment) -> None:
+        """See `steersman.router.ports.ScoreStore.put`."""
+        try:
+            self._writes.put_nowait((key, assessment))
+        except asyncio.QueueFull:
+            self._on_dropped(1)
+
+    async def write(self) -> None:
+        """Write what waits, again and again; for a background task."""
+        while True:
+            batch = [await self._writes.get()]
+            while len(batch) < _BATCH and not self._writes.empty():
+                batch.append(self._writes.get_nowait())
+            if not await self._write(batch):
+                self._on_dropped(len(batch))
+
+    async def _write(self, batch: list[tuple[bytes, Assessment]]) -> bool:
+        if not self._breaker.ready:
+            return False
+        pipeline = self._client.pipeline(transaction=False)
+        for key, assessment in batch:
+            ttl = round(self._options.ttl * (1 + random.random() * _TTL_JITTER))  # noqa: S311 - spreads expiry
+            pipeline.set(_PREFIX + key, _encode(assessment), ex=ttl)
+        try:
+            await pipeline.execute()
+        except (RedisError, OSError):
+            return False
+        return True
+
+
+def _encode(assessment: Assessment) -> bytes:
+    return _VALUE.pack(
+        _FORMAT, assessment.score, assessment.win_probability, assessment.novelty, assessment.truncated
+    )
+
+
+def _decode(value: object) -> Assessment | None:
+    """What a value says; None for anything that this version did not write."""
+    if not isinstance(value, bytes) or len(value) != _VALUE.size or value[0] != _FORMAT or value[-1] > 1:
+        return None
+    assessment = Assessment(*_VALUE.unpack(value)[1:])
+    return assessment if assessment.valid else None

@@ -1,0 +1,242 @@
+"""Wires the router: the only module that knows every adapter.
+
+Things are opened from the outside in and closed in reverse. On the way down the listeners go first, so that requests
+in progress finish while everything that they need still works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import grpc
+from aiohttp import web
+
+from steersman import __version__
+from steersman.api.v1 import (
+    demand_service_pb2,
+    demand_service_pb2_grpc,
+    router_service_pb2,
+    router_service_pb2_grpc,
+)
+from steersman.router.adapters.addresses import AddressLookup
+from steersman.router.adapters.backend import BackendUpstream
+from steersman.router.adapters.direct import DirectUpstream
+from steersman.router.adapters.policy_file import PolicyFile
+from steersman.router.adapters.redis import RedisOptions, RedisScores
+from steersman.router.adapters.triton import TritonClassifier, TritonOptions
+from steersman.router.demand import Demand
+from steersman.router.demand_servicer import DemandServicer
+from steersman.router.dispatch import Dispatcher, Patience
+from steersman.router.fleet import Fleet
+from steersman.router.http import HttpApi
+from steersman.router.ids import new_id
+from steersman.router.metrics import RouterMetrics
+from steersman.router.model import Catalogue, UpstreamSpec
+from steersman.router.normalise import Limits
+from steersman.router.ports import Upstream
+from steersman.router.retry import RetryBudget
+from steersman.router.routing import Routing
+from steersman.router.scoring import Key, Scorer
+from steersman.router.servicer import RouterServicer
+from steersman.router.settings import Dispatching, HttpServer, RouterSettings
+from steersman.router.upstreams import Upstreams
+from steersman.runtime import telemetry
+from steersman.runtime.breaker import Breaker
+from steersman.runtime.metrics import ProcessMetrics, metrics_server
+from steersman.runtime.server import grpc_server
+from steersman.runtime.tasks import BackgroundTasks
+
+TENANT = "default"
+"""The one tenant, as long as callers are not told apart."""
+
+_SERVICES = (
+    router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
+    demand_service_pb2.DESCRIPTOR.services_by_name["DemandService"].full_name,
+)
+
+
+@asynccontextmanager
+async def app(settings: RouterSettings) -> AsyncIterator[None]:
+    """A router that serves as long as the context lasts, and drains when it is left."""
+    process, demand = ProcessMetrics(), Demand()
+    metrics = RouterMetrics(process)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(
+            telemetry.tracing(
+                service="steersman-router", version=__version__, on_dropped=process.spans_dropped.inc
+            )
+        )
+        await stack.enter_async_context(metrics_server(settings.metrics.address, process))
+        tasks = await stack.enter_async_context(
+            BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
+        )
+        scores = await _scores(stack, tasks, settings, metrics)
+        classifier = await _classifier(stack, tasks, settings, metrics)
+        upstreams = await stack.enter_async_context(Upstreams(partial(_fleet, settings.dispatch)))
+        routing = _routing(
+            settings,
+            scores=scores,
+            classifier=classifier,
+            upstreams=upstreams,
+            demand=demand,
+            metrics=metrics,
+        )
+        await _follow_policies(tasks, settings, routing, upstreams, metrics)
+        tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
+        metrics.watch_breakers("tiers", lambda: upstreams.breakers)
+        await stack.enter_async_context(_http(settings, routing, classifier))
+        await stack.enter_async_context(_grpc(settings, routing, demand, process))
+        yield
+
+
+async def _scores(
+    stack: AsyncExitStack, tasks: BackgroundTasks, settings: RouterSettings, metrics: RouterMetrics
+) -> RedisScores:
+    cache = settings.cache
+    breaker = Breaker(threshold=cache.breaker_failures, cooldown=cache.breaker_cooldown_seconds)
+    options = RedisOptions(cache.url, cache.timeout_seconds, cache.ttl_seconds, cache.write_queue)
+    scores = await stack.enter_async_context(
+        RedisScores(options, breaker=breaker, on_dropped=metrics.cache_writes_dropped)
+    )
+    tasks.start("cache writes", scores.write)
+    metrics.watch_breakers("cache", lambda: [breaker])
+    return scores
+
+
+async def _classifier(
+    stack: AsyncExitStack, tasks: BackgroundTasks, settings: RouterSettings, metrics: RouterMetrics
+) -> TritonClassifier:
+    server = settings.classifier
+    classifier = TritonClassifier(
+        TritonOptions(
+            server.target,
+            server.model,
+            server.version,
+            server.timeout_seconds,
+            settings.dispatch.refresh_seconds,
+        ),
+        source=AddressLookup(),
+        breaker=partial(Breaker, threshold=server.breaker_failures, cooldown=server.breaker_cooldown_seconds),
+    )
+    await stack.enter_async_context(classifier)
+    tasks.start("addresses of the classifier", classifier.keep_addresses_fresh)
+    tasks.start("identity of the classifier", classifier.keep_identity_fresh)
+    metrics.watch_breakers("classifier", lambda: classifier.breakers)
+    return classifier
+
+
+def _routing(
+    settings: RouterSettings,
+    *,
+    scores: RedisScores,
+    classifier: TritonClassifier,
+    upstreams: Upstreams,
+    demand: Demand,
+    metrics: RouterMetrics,
+) -> Routing:
+    cache, dispatch, requests = settings.cache, settings.dispatch, settings.requests
+    scorer = Scorer(
+        classifier=classifier,
+        store=scores,
+        key=Key(cache.hmac_key.get_secret_value().encode(), requests.text_characters),
+        demand=demand,
+        entries=cache.local_entries,
+        ttl_seconds=cache.local_ttl_seconds,
+    )
+    dispatcher = Dispatcher(
+        fleets=upstreams.fleets,
+        patience=Patience(
+            first_byte=dispatch.first_byte_timeout_seconds,
+            whole=dispatch.whole_timeout_seconds,
+            idle=dispatch.idle_timeout_seconds,
+            attempts=dispatch.attempts,
+        ),
+        budget=RetryBudget(ratio=dispatch.retry_ratio, per_second=dispatch.retries_per_second),
+        on_retry=metrics.retried,
+    )
+    return Routing(
+        catalogue=Catalogue({}, {}, ""),
+        scorer=scorer,
+        dispatcher=dispatcher,
+        demand=demand,
+        ledger=metrics,
+        limits=Limits(requests.text_characters, requests.context_characters),
+        max_in_flight=requests.max_in_flight,
+    )
+
+
+async def _follow_policies(
+    tasks: BackgroundTasks,
+    settings: RouterSettings,
+    routing: Routing,
+    upstreams: Upstreams,
+    metrics: RouterMetrics,
+) -> None:
+    async def apply(catalogue: Catalogue) -> None:
+        await upstreams.apply({name: tier.upstream for name, tier in catalogue.tiers.items()})
+        metrics.watch_demand(routing.demand, list(catalogue.tiers))
+        routing.catalogue = catalogue
+
+    policies = PolicyFile(settings.policy_file, apply, metrics.reloaded)
+    await policies.load()
+    tasks.start("policy file", policies.watch)
+
+
+def _fleet(settings: Dispatching, spec: UpstreamSpec) -> Fleet[Upstream]:
+    breaker = partial(
+        Breaker, threshold=settings.breaker_failures, cooldown=settings.breaker_cooldown_seconds
+    )
+    if spec.kind == "backend":
+        return Fleet(spec.target, AddressLookup(), BackendUpstream.connect, breaker)
+    return Fleet(spec.target, AddressLookup(), partial(DirectUpstream.connect, api_key=spec.api_key), breaker)
+
+
+@asynccontextmanager
+async def _http(
+    settings: RouterSettings, routing: Routing, classifier: TritonClassifier
+) -> AsyncIterator[None]:
+    api = HttpApi(
+        routing=routing,
+        tenant=TENANT,
+        max_messages=settings.requests.max_messages,
+        default_timeout=settings.requests.default_timeout_seconds,
+        health=lambda: {"classifier": classifier.identity is not None},
+    )
+    runner = web.AppRunner(
+        api.application(max_bytes=settings.grpc.max_message_bytes),
+        handler_cancellation=True,  # a caller that leaves ends the work at the engine
+        access_log=None,
+        shutdown_timeout=settings.grpc.drain_seconds,
+    )
+    await runner.setup()
+    try:
+        await _listen(runner, settings.http)
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, settings: HttpServer) -> None:
+    host, _, port = settings.address.rpartition(":")
+    await web.TCPSite(runner, host, int(port)).start()
+
+
+@asynccontextmanager
+async def _grpc(
+    settings: RouterSettings, routing: Routing, demand: Demand, process: ProcessMetrics
+) -> AsyncIterator[None]:
+    servicer = RouterServicer(
+        routing=routing,
+        tenant=TENANT,
+        max_messages=settings.requests.max_messages,
+        default_timeout=settings.requests.default_timeout_seconds,
+    )
+
+    def register(server: grpc.aio.Server) -> None:
+        router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
+        demand_service_pb2_grpc.add_DemandServiceServicer_to_server(DemandServicer(demand, new_id()), server)
+
+    async with grpc_server(settings.grpc, metrics=process, services=_SERVICES, register=register):
+        yield

@@ -1,0 +1,161 @@
+"""The policy file: the tier catalogue and the policies, as YAML.
+
+A file is taken as a whole or not at all. Its schema is closed, so that a misspelt key is an error with a line that
+says where, and not a default that nobody asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from steersman.router.model import Capabilities, Catalogue, Fallback, Policy, Price, Tier, UpstreamSpec
+from steersman.runtime.settings import Group
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Amount = Annotated[float, Field(ge=0.0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+class CatalogueError(ValueError):
+    """The policy file cannot be used; says where and why."""
+
+
+class _Upstream(Group):
+    kind: Literal["backend", "openai"]
+    target: str | None = None
+    """Of a backend: `HOST:PORT[,HOST:PORT...]`, or `dns:///NAME:PORT` for all addresses of a name."""
+    url: str | None = None
+    """Of an OpenAI-compatible server, with or without `/v1`."""
+    api_key_env: str | None = None
+    """Environment variable that holds its key."""
+
+    @model_validator(mode="after")
+    def _has_its_address(self) -> Self:
+        wanted, other = ("target", "url") if self.kind == "backend" else ("url", "target")
+        if getattr(self, wanted) is None or getattr(self, other) is not None:
+            raise ValueError(f"an upstream of kind {self.kind} has a {wanted} and no {other}")
+        return self
+
+
+class _Price(Group):
+    input_usd_per_million_tokens: Amount = 0.0
+    output_usd_per_million_tokens: Amount = 0.0
+    joules_per_output_token: Amount = 0.0
+
+
+class _Capabilities(Group):
+    context_window: Annotated[int, Field(gt=0)] = 8192
+    """In tokens."""
+    images: bool = False
+    tools: bool = True
+    json_schema: bool = True
+
+
+class _Tier(Group):
+    model: str
+    """What the engine calls its model."""
+    upstream: _Upstream
+    price: _Price = _Price()
+    capabilities: _Capabilities = _Capabilities()
+
+
+class _Policy(Group):
+    tiers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """In order of cost, cheapest first."""
+    threshold: Share | None = None
+    """Short form of `boundaries` for two tiers."""
+    boundaries: tuple[Share, ...] | None = None
+    """Scores at which a query moves to the next tier; ascending, one fewer than tiers."""
+    fallback: Fallback = Fallback.PROPORTIONAL
+    """What decides when the classifier does not answer."""
+    tier_fallback: bool = True
+    """Whether another tier may answer when the wanted one cannot be reached."""
+
+    @model_validator(mode="after")
+    def _boundaries_fit(self) -> Self:
+        if (self.threshold is None) == (self.boundaries is None) and len(self.tiers) > 1:
+            raise ValueError("give either threshold or boundaries")
+        boundaries = self.all_boundaries
+        if len(boundaries) != len(self.tiers) - 1:
+            raise ValueError(f"{len(self.tiers)} tiers need {len(self.tiers) - 1} boundaries")
+        if list(boundaries) != sorted(boundaries):
+            raise ValueError("boundaries must ascend")
+        if len(set(self.tiers)) != len(self.tiers):
+            raise ValueError("a tier may stand in a policy once")
+        return self
+
+    @property
+    def all_boundaries(self) -> tuple[float, ...]:
+        return (self.threshold,) if self.threshold is not None else self.boundaries or ()
+
+
+class _File(Group):
+    tiers: Annotated[dict[Name, _Tier], Field(min_length=1)]
+    policies: Annotated[dict[Name, _Policy], Field(min_length=1)]
+    default_policy: str
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        for name, policy in self.policies.items():
+            if name in self.tiers:
+                raise ValueError(f"{name} names both a tier and a policy")
+            if unknown := [tier for tier in policy.tiers if tier not in self.tiers]:
+                raise ValueError(f"policy {name} names tiers that do not exist: {', '.join(unknown)}")
+        if self.default_policy not in self.policies:
+            raise ValueError(f"default_policy {self.default_policy} does not exist")
+        return self
+
+
+def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
+    """Read a policy file.
+
+    Args:
+        text: YAML in UTF-8.
+        environment: Where the keys of upstreams are looked up.
+
+    Raises:
+        CatalogueError: It is not valid; every fault is named.
+    """
+    try:
+        file = _File.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise CatalogueError(f"not YAML: {error}") from error
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(str(part) for part in each['loc']) or 'file'}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+        raise CatalogueError("; ".join(faults)) from None
+    return Catalogue(
+        tiers={name: _tier(name, tier, environment) for name, tier in file.tiers.items()},
+        policies={name: _policy(name, policy) for name, policy in file.policies.items()},
+        default_policy=file.default_policy,
+    )
+
+
+def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:
+    upstream = tier.upstream
+    key = environment.get(upstream.api_key_env) if upstream.api_key_env else None
+    if upstream.api_key_env and not key:
+        raise CatalogueError(f"tiers.{name}.upstream: {upstream.api_key_env} is not set")
+    return Tier(
+        name=name,
+        model=tier.model,
+        upstream=UpstreamSpec(upstream.kind, upstream.target or upstream.url or "", key),
+        price=Price(
+            tier.price.input_usd_per_million_tokens,
+            tier.price.output_usd_per_million_tokens,
+            tier.price.joules_per_output_token,
+        ),
+        capabilities=Capabilities(**tier.capabilities.model_dump()),
+    )
+
+
+def _policy(name: str, policy: _Policy) -> Policy:
+    version = hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:12]
+    return Policy(name, version, policy.tiers, policy.all_boundaries, policy.fallback, policy.tier_fallback)

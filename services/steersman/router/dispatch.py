@@ -1,0 +1,204 @@
+"""How a request gets to an engine: an address is chosen, and another one when that does not answer.
+
+A retry is made before the first byte only, on another address, within the caller's deadline and a budget. After the
+first byte a failure is the stream's failure: it ends with a typed error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from opentelemetry.trace import SpanKind
+
+from steersman.router.fleet import Fleet, Member
+from steersman.router.model import Tier
+from steersman.router.ports import Dispatch, Upstream
+from steersman.router.retry import RetryBudget
+from steersman.runtime import telemetry
+from steersman.runtime.deadline import Deadline
+from steersman.runtime.errors import BrokenOff, DeadlineExceeded, Error, Overloaded, Refused, Unavailable
+
+log = logging.getLogger(__name__)
+
+_ELSEWHERE: Final = (Unavailable, Overloaded, DeadlineExceeded)
+"""What another address may do better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an attempt may take.
+
+    Args:
+        first_byte: Seconds until a stream begins.
+        whole: Seconds until an answer that is not streamed has come.
+        idle: Seconds between two pieces of a stream.
+        attempts: Attempts on one tier, the first one included.
+    """
+
+    first_byte: float = 30.0
+    whole: float = 120.0
+    idle: float = 30.0
+    attempts: int = 3
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer that has begun."""
+
+    tier: Tier
+    pieces: AsyncGenerator[Sequence[bytes], None]
+    """The whole of it, the first piece included; closing it ends the work at the engine."""
+    sent_at: float
+    """When the attempt that succeeded began, in seconds of `time.perf_counter`."""
+    retries: int
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Sends requests to tiers.
+
+    Args:
+        fleets: The addresses of each tier, by its name; changes as the catalogue does.
+        patience: Limits of an attempt.
+        budget: For retries.
+        on_retry: Told the tier and the reason of each retry.
+    """
+
+    fleets: Mapping[str, Fleet[Upstream]]
+    patience: Patience
+    budget: RetryBudget
+    on_retry: Callable[[str, str], None] = field(default=lambda _tier, _reason: None)
+
+    async def send(
+        self, tier: Tier, encode: Callable[[str], bytes], *, stream: bool, deadline: Deadline
+    ) -> Answer:
+        """Have a tier answer, and return when the answer has begun.
+
+        Args:
+            tier: Which.
+            encode: Gives the request's body for the name of an engine's model.
+            stream: Whether the body asks for a stream.
+            deadline: The caller's.
+
+        Raises:
+            Error: The request cannot be answered by this tier; Unavailable and Overloaded when another tier might.
+        """
+        self.budget.earn()
+        body = encode(tier.model)
+        tried: list[str] = []
+        while True:
+            member = self._pick(tier, tried)
+            sent_at = time.perf_counter()
+            try:
+                pieces = await self._begin(tier, member, body, stream=stream, deadline=deadline)
+            except _ELSEWHERE as error:
+                tried.append(member.address)
+                if not self._again(tier, tried, error, deadline):
+                    raise
+            else:
+                return Answer(tier, pieces, sent_at, len(tried))
+
+    def _pick(self, tier: Tier, tried: Sequence[str]) -> Member[Upstream]:
+        fleet = self.fleets.get(tier.name)  # absent when the catalogue has dropped it since
+        member = fleet.pick(avoid=tried) if fleet else None
+        if member is None:
+            raise Unavailable(f"tier {tier.name} has no address that answers", reason="TIER_UNAVAILABLE")
+        return member
+
+    def _again(self, tier: Tier, tried: Sequence[str], error: Error, deadline: Deadline) -> bool:
+        fleet = self.fleets.get(tier.name)
+        others = fleet is not None and len(fleet.members) > len(tried)
+        may = others and len(tried) < self.patience.attempts and not deadline.passed and self.budget.spend()
+        log.info("attempt failed", extra={"tier": tier.name, "reason": error.reason, "again": may})
+        if may:
+            self.on_retry(tier.name, error.reason)
+        return may
+
+    async def _begin(
+        self, tier: Tier, member: Member[Upstream], body: bytes, *, stream: bool, deadline: Deadline
+    ) -> AsyncGenerator[Sequence[bytes], None]:
+        """Start one attempt and wait for its first piece."""
+        pieces = self._attempt(tier, member, body, stream=stream, deadline=deadline)
+        try:
+            first = await anext(pieces)
+        except StopAsyncIteration:
+            raise Unavailable("the answer was empty", reason="ENGINE_GARBAGE") from None
+        except BaseException:
+            await pieces.aclose()
+            raise
+        return _resumed(first, pieces)
+
+    async def _attempt(
+        self, tier: Tier, member: Member[Upstream], body: bytes, *, stream: bool, deadline: Deadline
+    ) -> AsyncGenerator[Sequence[bytes], None]:
+        """One attempt, from its start to its end: timed, traced, counted in the member's load and breaker."""
+        attributes = {"steersman.tier": tier.name, "gen_ai.request.model": tier.model}
+        patience = self.patience.first_byte if stream else self.patience.whole
+        begun = False
+        with (
+            member.lease() as upstream,
+            _judged(member),
+            telemetry.child(f"chat {tier.model}", kind=SpanKind.CLIENT, attributes=attributes) as span,
+        ):
+            call = Dispatch(body, stream, deadline.remaining, telemetry.headers_of(span))
+            async with aclosing(upstream.generate(call)) as pieces:
+                while True:
+                    try:
+                        piece = await _next(pieces, patience, deadline, begun=begun)
+                    except StopAsyncIteration:
+                        return
+                    if not begun:
+                        begun, patience = True, self.patience.idle
+                        member.breaker.success()
+                    yield piece
+
+
+@contextmanager
+def _judged(member: Member[Upstream]) -> Iterator[None]:
+    """Tells the member's breaker how an attempt ended."""
+    try:
+        yield
+    except (Unavailable, BrokenOff):
+        member.breaker.failure()
+        raise
+    except (Overloaded, Refused):  # it is alive, and says no
+        member.breaker.success()
+        raise
+    except BaseException:  # the caller has left, or has no time left: nothing is learnt
+        member.breaker.cancel()
+        raise
+    else:
+        member.breaker.success()
+
+
+async def _next(
+    pieces: AsyncGenerator[Sequence[bytes], None], patience: float, deadline: Deadline, *, begun: bool
+) -> Sequence[bytes]:
+    try:
+        async with asyncio.timeout(min(patience, deadline.remaining)):
+            return await anext(pieces)
+    except TimeoutError:
+        if deadline.passed:
+            raise DeadlineExceeded("the deadline passed before the answer was complete") from None
+        if begun:
+            raise BrokenOff("the answer stalled", reason="ENGINE_STALLED") from None
+        raise Unavailable("no answer in time", reason="FIRST_BYTE_TIMEOUT") from None
+    except (Unavailable, Overloaded) as error:
+        if begun:
+            raise BrokenOff(f"the answer broke off: {error.message}", reason=error.reason) from error
+        raise
+
+
+async def _resumed(
+    first: Sequence[bytes], rest: AsyncGenerator[Sequence[bytes], None]
+) -> AsyncGenerator[Sequence[bytes], None]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece

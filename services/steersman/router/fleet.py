@@ -1,0 +1,124 @@
+"""The addresses behind one target, each with a client of its own, and the choice among them.
+
+One channel an address, never one for all: a connection pins a pod, so that a load balancer in front would leave new
+pods idle. The choice is power of two choices on this process's own requests in flight (Mitzenmacher 2001), which
+needs no shared state and no fresh reports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from steersman.router.ports import AddressSource
+from steersman.runtime.breaker import Breaker
+
+log = logging.getLogger(__name__)
+
+
+class Closable(Protocol):
+    """A client that can be closed."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+@dataclass(slots=True)
+class Member(Generic[C]):
+    """One address of a fleet."""
+
+    address: str
+    client: C
+    breaker: Breaker
+    in_flight: int = 0
+
+    @contextmanager
+    def lease(self) -> Iterator[C]:
+        """The client, counted as in use while the context lasts."""
+        self.in_flight += 1
+        try:
+            yield self.client
+        finally:
+            self.in_flight -= 1
+
+
+@dataclass(slots=True)
+class Fleet(Generic[C]):
+    """The members behind one target.
+
+    Args:
+        target: As the address source understands it.
+        source: Finds the addresses.
+        connect: Makes a client for an address.
+        breaker: Makes a breaker for an address.
+        refresh_seconds: Time between two looks at the source.
+    """
+
+    target: str
+    source: AddressSource
+    connect: Callable[[str], Awaitable[C]]
+    breaker: Callable[[], Breaker]
+    refresh_seconds: float = 5.0
+    _members: dict[str, Member[C]] = field(default_factory=dict)
+    _retired: list[Member[C]] = field(default_factory=list)
+
+    @property
+    def members(self) -> Sequence[Member[C]]:
+        """All members now."""
+        return list(self._members.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether any member works on a request."""
+        return any(member.in_flight for member in (*self._members.values(), *self._retired))
+
+    def pick(self, *, avoid: Collection[str] = ()) -> Member[C] | None:
+        """The less busy of two members chosen at random, among those not avoided and not known to fail."""
+        ready = [m for m in self._members.values() if m.address not in avoid and m.breaker.ready]
+        if len(ready) > 2:  # noqa: PLR2004 - it is the two of "two choices"
+            ready = random.sample(ready, 2)  # no secret depends on it
+        chosen = min(ready, key=lambda member: member.in_flight, default=None)
+        if chosen is not None and not chosen.breaker.allow():
+            return None
+        return chosen
+
+    async def refresh(self) -> None:
+        """Look at the source once; when it cannot be asked, what is known stays."""
+        try:
+            addresses = await self.source.addresses(self.target)
+        except OSError as error:
+            log.warning("addresses not found", extra={"target": self.target, "error": str(error)})
+            return
+        for address in set(self._members) - set(addresses):
+            self._retired.append(self._members.pop(address))
+        for address in addresses:
+            if address not in self._members:
+                self._members[address] = Member(address, await self.connect(address), self.breaker())
+        await self._close_retired(lambda member: member.in_flight == 0)
+
+    async def keep_fresh(self) -> None:
+        """Look at the source again and again; for a background task."""
+        while True:
+            await asyncio.sleep(self.refresh_seconds)
+            await self.refresh()
+
+    async def close(self) -> None:
+        """Close all clients."""
+        self._retired.extend(self._members.values())
+        self._members.clear()
+        await self._close_retired(lambda _: True)
+
+    async def _close_retired(self, which: Callable[[Member[C]], bool]) -> None:
+        ending = [member for member in self._retired if which(member)]
+        self._retired = [member for member in self._retired if member not in ending]
+        for member in ending:
+            await member.client.close()

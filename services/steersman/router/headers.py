@@ -1,0 +1,41 @@
+"""The decision as HTTP response headers, `x-steersman-*`, and the stages as `Server-Timing`."""
+
+from __future__ import annotations
+
+from steersman.router.accounting import Record
+from steersman.router.model import Stages
+
+
+def decision_headers(record: Record) -> dict[str, str]:
+    """What a record says, as far as it is known when the answer begins."""
+    made = record.decision
+    if made is None:
+        return {}
+    headers = {
+        "x-steersman-decision-id": made.id,
+        "x-steersman-tier": made.tier,
+        "x-steersman-wanted-tier": made.wanted_tier,
+        "x-steersman-reason": made.reason.name,
+        "x-steersman-policy": made.policy.name,
+        "x-steersman-policy-version": made.policy.version,
+        "x-steersman-cache": made.scored.cache.name,
+        "x-steersman-overhead-ms": _milliseconds(record.stages.total),
+        "x-steersman-retries": str(record.retries),
+        "Server-Timing": _server_timing(record.stages),
+    }
+    if made.scored.assessment is not None:
+        headers["x-steersman-score"] = f"{made.scored.assessment.score:.4f}"
+    if made.scored.failure is not None:
+        headers["x-steersman-classifier-failure"] = made.scored.failure.name
+    if len(made.boundaries) == 1:
+        headers["x-steersman-threshold"] = f"{made.boundaries[0]:g}"
+    return headers
+
+
+def _server_timing(stages: Stages) -> str:
+    names = ("admission", "cache", "classify", "decide", "dispatch")
+    return ", ".join(f"{name};dur={_milliseconds(getattr(stages, name))}" for name in names)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.3f}"

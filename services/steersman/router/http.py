@@ -1,0 +1,180 @@
+"""OpenAI's HTTP API: `/v1/chat/completions`, `/v1/models`, and health. The official SDK is the judge.
+
+A failure before the first byte is an error response in OpenAI's shape; one after it is an `error` object in the
+stream, which makes the SDK raise, and no `[DONE]`, so that nothing that was cut off looks complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import orjson
+from aiohttp import web
+from opentelemetry.trace import Span, SpanKind
+
+from steersman.openai_api import body, errors as openai_errors
+from steersman.router.accounting import Record
+from steersman.router.headers import decision_headers
+from steersman.router.routing import Request, Routing
+from steersman.runtime import telemetry
+from steersman.runtime.deadline import Deadline
+from steersman.runtime.errors import Error, InvalidRequest, TooLarge
+
+log = logging.getLogger(__name__)
+
+_JSON = "application/json"
+THRESHOLD_HEADER = "x-steersman-threshold"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpApi:
+    """Handlers of the HTTP API.
+
+    Args:
+        routing: What does the work.
+        tenant: Whose requests these are.
+        max_messages: Most messages of a conversation.
+        default_timeout: Seconds that a request has.
+        health: Says of each part whether it works, for `/readyz`.
+        started_at: Unix time, told as the creation time of models.
+    """
+
+    routing: Routing
+    tenant: str
+    max_messages: int
+    default_timeout: float
+    health: Callable[[], Mapping[str, bool]]
+    started_at: int = field(default_factory=lambda: int(time.time()))
+
+    def application(self, *, max_bytes: int) -> web.Application:
+        """The application; a larger body than `max_bytes` is 413."""
+        app = web.Application(client_max_size=max_bytes)
+        app.router.add_post("/v1/chat/completions", self.chat_completions)
+        app.router.add_get("/v1/models", self.models)
+        app.router.add_get("/v1/models/{name}", self.model)
+        app.router.add_get("/healthz", self.healthz)
+        app.router.add_get("/readyz", self.readyz)
+        return app
+
+    async def chat_completions(self, http: web.Request) -> web.StreamResponse:
+        """Answer a chat completion, whole or as a stream of server-sent events."""
+        received_at = time.perf_counter()
+        span = telemetry.begin("POST /v1/chat/completions", SpanKind.SERVER, http.headers)
+        try:
+            request = await self._request(http, received_at)
+            if request.body.stream:
+                return await self._stream(http, request, span)
+            record, answer = await self.routing.complete(request)
+            return web.Response(body=answer, content_type=_JSON, headers=decision_headers(record))
+        except Error as error:
+            telemetry.fail(span, error)
+            return _error_response(error)
+        except Exception as error:  # an edge: logged with its traceback, told without its text
+            log.exception("unforeseen failure", extra={"path": "/v1/chat/completions"})
+            telemetry.fail(span, error)
+            return _error_response(Error("internal error"))
+        finally:
+            span.end()
+
+    async def models(self, _: web.Request) -> web.Response:
+        """The policies and tiers, as models."""
+        catalogue = self.routing.catalogue
+        data = [self._model(name) for name in (*catalogue.policies, *catalogue.tiers)]
+        return _json({"object": "list", "data": data})
+
+    async def model(self, http: web.Request) -> web.Response:
+        """One policy or tier, as a model."""
+        name, catalogue = http.match_info["name"], self.routing.catalogue
+        if name in catalogue.policies or name in catalogue.tiers:
+            return _json(self._model(name))
+        error = {"message": "no such model", "type": "invalid_request_error", "param": "model"}
+        return _json({"error": {**error, "code": "model_not_found"}}, status=404)
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """Alive."""
+        return web.Response(text="ok\n")
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """Ready: a router that serves is, and the parts that it can do without are told apart."""
+        parts = {name: "ok" if works else "degraded" for name, works in self.health().items()}
+        return _json({"status": "ready", "parts": parts})
+
+    async def _request(self, http: web.Request, received_at: float) -> Request:
+        try:
+            raw = await http.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise TooLarge("the body is larger than this router takes") from None
+        chat = body.parse(raw, max_messages=self.max_messages)
+        return Request(
+            tenant=self.tenant,
+            model=chat.model,
+            body=chat,
+            deadline=Deadline.after(self.default_timeout),
+            threshold=_threshold(http.headers.get(THRESHOLD_HEADER)),
+            received_at=received_at,
+        )
+
+    async def _stream(self, http: web.Request, request: Request, span: Span) -> web.StreamResponse:
+        response: web.StreamResponse | None = None
+        try:
+            async with aclosing(self.routing.stream(request)) as items:
+                async for record, chunks in items:
+                    if response is None:
+                        response = await _begin_stream(http, record)
+                    if chunks:
+                        await response.write(b"".join([b"data: %b\n\n" % chunk for chunk in chunks]))
+        except ConnectionResetError:  # the caller has left in the middle of a write
+            raise asyncio.CancelledError from None
+        except Error as error:
+            if response is None:
+                raise
+            telemetry.fail(span, error)
+            await response.write(_error_event(error))
+        else:
+            if response is None:
+                raise Error("the stream had no end")
+            await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+        return response
+
+    def _model(self, name: str) -> dict[str, object]:
+        return {"id": name, "object": "model", "created": self.started_at, "owned_by": "steersman"}
+
+
+async def _begin_stream(http: web.Request, record: Record) -> web.StreamResponse:
+    response = web.StreamResponse(headers=decision_headers(record))
+    response.content_type = "text/event-stream"
+    response.headers["Cache-Control"] = "no-cache"
+    await response.prepare(http)
+    return response
+
+
+def _error_event(error: Error) -> bytes:
+    return b"data: " + orjson.dumps({"error": openai_errors.to_object(error)}) + b"\n\n"
+
+
+def _error_response(error: Error) -> web.Response:
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
+    return web.Response(
+        body=openai_errors.to_json(error), status=error.http_status, content_type=_JSON, headers=headers
+    )
+
+
+def _json(data: object, *, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(data), content_type=_JSON, status=status)
+
+
+def _threshold(header: str | None) -> float | None:
+    if header is None:
+        return None
+    try:
+        return float(header)
+    except ValueError:
+        raise InvalidRequest(THRESHOLD_HEADER, "must be a number from 0 to 1") from None

@@ -1,0 +1,88 @@
+"""The router's values as protobuf messages."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, cast
+
+from google.protobuf.duration_pb2 import Duration
+
+from steersman.api.v1 import decision_pb2, router_service_pb2
+from steersman.router.accounting import Record
+from steersman.router.model import CacheState, Reason, Stages
+
+_REASONS: Final = {
+    reason: cast(
+        "decision_pb2.DecisionReason", decision_pb2.DecisionReason.Value(f"DECISION_REASON_{reason.name}")
+    )
+    for reason in Reason
+}
+_CACHE: Final = {
+    state: cast("decision_pb2.CacheState", decision_pb2.CacheState.Value(f"CACHE_STATE_{state.name}"))
+    for state in CacheState
+}
+
+
+def decision(record: Record) -> decision_pb2.Decision:
+    """The decision of a record that has one."""
+    made = record.decision
+    if made is None:
+        raise ValueError("nothing was decided")
+    message = decision_pb2.Decision(
+        id=made.id,
+        tier=made.tier,
+        wanted_tier=made.wanted_tier,
+        reason=_REASONS[made.reason],
+        truncated=made.truncated,
+        boundaries=made.boundaries,
+        policy=made.policy.name,
+        policy_version=made.policy.version,
+        cache=_CACHE[made.scored.cache],
+    )
+    scored = made.scored
+    if scored.assessment is not None:
+        message.score = scored.assessment.score
+        message.novelty = scored.assessment.novelty
+        if not math.isnan(scored.assessment.win_probability):
+            message.win_probability = scored.assessment.win_probability
+    if scored.failure is not None:
+        message.classifier_failure = _REASONS[scored.failure]
+    if scored.classifier is not None:
+        message.classifier.name = scored.classifier.name
+        message.classifier.version = scored.classifier.version
+        message.classifier.artefact_digest = scored.classifier.artefact_digest
+    return message
+
+
+def overhead(stages: Stages) -> decision_pb2.Overhead:
+    """What each stage took."""
+    return decision_pb2.Overhead(
+        admission=_duration(stages.admission),
+        cache=_duration(stages.cache),
+        classify=_duration(stages.classify),
+        decide=_duration(stages.decide),
+        dispatch=_duration(stages.dispatch),
+        total=_duration(stages.total),
+    )
+
+
+def summary(record: Record) -> router_service_pb2.Summary:
+    """What an answer took."""
+    usage = record.usage
+    return router_service_pb2.Summary(
+        finish_reason=record.finish_reason,
+        served_model=record.served_model,
+        usage=decision_pb2.Usage(
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
+        ),
+        cost=decision_pb2.Cost(usd=record.usd, strongest_tier_usd=record.strongest_usd, joules=record.joules),
+        overhead=overhead(record.stages),
+        retries=record.retries,
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    whole = int(seconds)
+    return Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))

@@ -1,0 +1,188 @@
+"""The router's ledger: every record becomes counters, and attributes of the request's span.
+
+Labels come from closed sets: stages, reasons, and the names in the policy file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.util.types import AttributeValue
+from prometheus_client import Counter, Gauge, Histogram
+
+from steersman.router.accounting import Record
+from steersman.router.demand import Demand
+from steersman.router.model import Decision, Stages
+from steersman.runtime.breaker import Breaker
+from steersman.runtime.metrics import ANSWER_BUCKETS, STAGE_BUCKETS, ProcessMetrics
+
+STAGES: Final = tuple(Stages.__dataclass_fields__)
+
+
+class RouterMetrics:
+    """What the router measures; implements `steersman.router.accounting.Ledger`."""
+
+    def __init__(self, process: ProcessMetrics) -> None:
+        registry = process.registry
+        self._stage = Histogram(
+            "steersman_stage_duration_seconds",
+            "Time that Steersman added to a request, by stage.",
+            ("stage",),
+            buckets=STAGE_BUCKETS,
+            registry=registry,
+        )
+        self._stages = [(stage, self._stage.labels(stage=stage)) for stage in STAGES]
+        self._requests = Counter(
+            "steersman_requests",
+            "Requests ended: OK, or the reason of the error.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._decisions = Counter(
+            "steersman_decisions",
+            "Decisions, by policy, tier, reason and cache state.",
+            ("policy", "tier", "reason", "cache"),
+            registry=registry,
+        )
+        self._classifier_failures = Counter(
+            "steersman_classifier_failures",
+            "Decisions that the policy's fallback made, by what was wrong with the classifier.",
+            ("reason",),
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "steersman_tokens", "Tokens, by tier and kind.", ("tier", "kind"), registry=registry
+        )
+        self._cost = Counter(
+            "steersman_cost_usd", "Price of the answers, by tier.", ("tier",), registry=registry
+        )
+        self._baseline = Counter(
+            "steersman_strongest_cost_usd",
+            "What the policy's dearest tier would have charged for the same tokens.",
+            ("policy",),
+            registry=registry,
+        )
+        self._first_byte = Histogram(
+            "steersman_first_byte_seconds",
+            "Time from the decision to the first byte of the answer, by tier.",
+            ("tier",),
+            buckets=ANSWER_BUCKETS,
+            registry=registry,
+        )
+        self._retries = Counter(
+            "steersman_retries", "Attempts after the first, by tier.", ("tier",), registry=registry
+        )
+        self._cache_writes_dropped = Counter(
+            "steersman_cache_writes_dropped",
+            "Classifier outputs that were not written to Redis.",
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "steersman_policy_reloads",
+            "Changes of the policy file, taken or refused.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._breakers = Gauge(
+            "steersman_breaker_state",
+            "State of the worst breaker of a part: 0 closed, 1 half open, 2 open.",
+            ("part",),
+            registry=registry,
+        )
+        self._demand = Gauge(
+            "steersman_demand",
+            "Requests that wait for or run on a part.",
+            ("part", "state"),
+            registry=registry,
+        )
+
+    def closed(self, record: Record) -> None:
+        """See `steersman.router.accounting.Ledger`."""
+        for stage, histogram in self._stages:
+            histogram.observe(getattr(record.stages, stage))
+        self._requests.labels(record.outcome).inc()
+        decision = record.decision
+        if decision is not None:
+            self._count(record, decision)
+            span = trace.get_current_span()
+            if span.is_recording():
+                span.set_attributes(attributes(record, decision))
+
+    def retried(self, tier: str, _reason: str) -> None:
+        """An attempt failed, and another one is made."""
+        self._retries.labels(tier).inc()
+
+    def cache_writes_dropped(self, number: int) -> None:
+        """Entries were not written to Redis."""
+        self._cache_writes_dropped.inc(number)
+
+    def reloaded(self, outcome: str) -> None:
+        """The policy file has changed, and was taken or refused."""
+        self._reloads.labels(outcome).inc()
+
+    def watch_breakers(self, part: str, breakers: Callable[[], list[Breaker]]) -> None:
+        """Show the state of a part's breakers."""
+        self._breakers.labels(part).set_function(
+            lambda: max((breaker.state.value for breaker in breakers()), default=0)
+        )
+
+    def watch_demand(self, demand: Demand, tiers: list[str]) -> None:
+        """Show demand for the router, the classifier and tiers."""
+        parts = {"router": demand.router, "classifier": demand.classifier}
+        parts |= {f"tier {name}": demand.tiers[name] for name in tiers}
+        for part, gauge in parts.items():
+            for state in ("waiting", "running"):
+                self._demand.labels(part, state).set_function(partial(getattr, gauge, state))
+
+    def _count(self, record: Record, decision: Decision) -> None:
+        scored = decision.scored
+        self._decisions.labels(
+            decision.policy.name, decision.tier, decision.reason.name, scored.cache.name
+        ).inc()
+        if scored.failure is not None:
+            self._classifier_failures.labels(scored.failure.name).inc()
+        if record.first_byte_seconds is not None:
+            self._first_byte.labels(decision.tier).observe(record.first_byte_seconds)
+        usage = record.usage
+        if usage.prompt_tokens or usage.completion_tokens:
+            self._tokens.labels(decision.tier, "prompt").inc(usage.prompt_tokens)
+            self._tokens.labels(decision.tier, "completion").inc(usage.completion_tokens)
+            self._cost.labels(decision.tier).inc(record.usd)
+            self._baseline.labels(decision.policy.name).inc(record.strongest_usd)
+
+
+def attributes(record: Record, decision: Decision) -> dict[str, AttributeValue]:
+    """A request's span attributes: OpenTelemetry's GenAI conventions, and our own under `steersman.`."""
+    scored, usage = decision.scored, record.usage
+    found: dict[str, AttributeValue] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "steersman",
+        "gen_ai.request.model": decision.policy.name,
+        "gen_ai.usage.input_tokens": usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": usage.completion_tokens,
+        "steersman.decision.id": decision.id,
+        "steersman.tier": decision.tier,
+        "steersman.wanted_tier": decision.wanted_tier,
+        "steersman.reason": decision.reason.name,
+        "steersman.cache": scored.cache.name,
+        "steersman.policy.version": decision.policy.version,
+        "steersman.boundaries": list(decision.boundaries),
+        "steersman.retries": record.retries,
+        "steersman.overhead_seconds": record.stages.total,
+        "steersman.cost_usd": record.usd,
+    }
+    if record.served_model:
+        found["gen_ai.response.model"] = record.served_model
+        found["gen_ai.response.finish_reasons"] = [record.finish_reason]
+    if scored.assessment is not None:
+        found["steersman.score"] = scored.assessment.score
+        found["steersman.novelty"] = scored.assessment.novelty
+        if not math.isnan(scored.assessment.win_probability):
+            found["steersman.win_probability"] = scored.assessment.win_probability
+    if scored.classifier is not None:
+        found["steersman.classifier.artefact"] = scored.classifier.artefact_digest
+    return found

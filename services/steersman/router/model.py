@@ -1,0 +1,224 @@
+"""The router's values: what is asked, what is known about it, and what was decided.
+
+Pure on purpose: nothing here knows how a query comes in, where scores come from or where answers are made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Literal
+
+
+class Reason(Enum):
+    """Why a tier was chosen; the names are those of the API."""
+
+    SCORE = auto()
+    OVERRIDE = auto()
+    SINGLE_TIER = auto()
+    CAPABILITY = auto()
+    CLASSIFIER_UNAVAILABLE = auto()
+    CLASSIFIER_TIMEOUT = auto()
+    CLASSIFIER_FAILED = auto()
+    TIER_UNAVAILABLE = auto()
+
+
+class CacheState(Enum):
+    """Where the classifier's output came from; the names are those of the API."""
+
+    UNSPECIFIED = auto()
+    L1_HIT = auto()
+    L2_HIT = auto()
+    MISS = auto()
+    COALESCED = auto()
+    BYPASSED = auto()
+
+
+class Fallback(Enum):
+    """What decides when the classifier does not answer."""
+
+    PROPORTIONAL = "proportional"
+    """A hash of the text, which keeps the planned share of every tier, so that cost and capacity hold."""
+    STRONG = "strong"
+    """The policy's dearest tier."""
+    WEAK = "weak"
+    """The policy's cheapest tier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The classifier's output for a query: all that is cached of a decision."""
+
+    score: float
+    win_probability: float
+    """NaN where the method has none."""
+    novelty: float
+    truncated: bool
+
+    @property
+    def valid(self) -> bool:
+        """Whether the values are in their ranges; what comes from a cache or a server may be anything."""
+        win = self.win_probability
+        return (
+            0.0 <= self.score <= 1.0 and 0.0 <= self.novelty <= 1.0 and (math.isnan(win) or 0.0 <= win <= 1.0)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierId:
+    """A classifier, as exactly as the decision cache tells one from another."""
+
+    name: str
+    version: str
+    artefact_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What scoring a query came to: an assessment, or why there is none."""
+
+    assessment: Assessment | None = None
+    cache: CacheState = CacheState.UNSPECIFIED
+    failure: Reason | None = None
+    classifier: ClassifierId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a request demands of the tier that serves it."""
+
+    tokens: int = 0
+    """Estimated tokens of the request, and of the longest answer that it allows."""
+    images: bool = False
+    tools: bool = False
+    json_schema: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a tier can serve."""
+
+    context_window: int
+    """In tokens."""
+    images: bool
+    tools: bool
+    json_schema: bool
+
+    def missing(self, needs: Needs) -> str | None:
+        """The first need that is not met, in words for the caller; None when all are."""
+        if needs.tokens > self.context_window:
+            return f"about {needs.tokens} tokens do not fit its context window of {self.context_window}"
+        for name in ("images", "tools", "json_schema"):
+            if getattr(needs, name) and not getattr(self, name):
+                return f"it does not support {name.replace('_', ' ')}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a tier's tokens cost."""
+
+    input_usd: float
+    """Per million tokens of the request."""
+    output_usd: float
+    """Per million tokens of the answer."""
+    joules_per_output_token: float = 0.0
+
+    def usd(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Cost of one answer in US dollars."""
+        return (prompt_tokens * self.input_usd + completion_tokens * self.output_usd) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSpec:
+    """Where a tier's requests go."""
+
+    kind: Literal["backend", "openai"]
+    target: str
+    """For a backend `HOST:PORT[,HOST:PORT...]` or `dns:///NAME:PORT`; for openai a base URL."""
+    api_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One entry of the tier catalogue."""
+
+    name: str
+    model: str
+    """What the engine calls its model."""
+    upstream: UpstreamSpec
+    price: Price
+    capabilities: Capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A named rule from score to tier."""
+
+    name: str
+    version: str
+    tiers: tuple[str, ...]
+    """In order of cost, cheapest first."""
+    boundaries: tuple[float, ...]
+    """Scores at which a query moves to the next tier; ascending, one fewer than tiers."""
+    fallback: Fallback = Fallback.PROPORTIONAL
+    tier_fallback: bool = True
+    """Whether another tier may answer when the wanted one cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All tiers and policies, as of one reading of the policy file."""
+
+    tiers: Mapping[str, Tier]
+    policies: Mapping[str, Policy]
+    default_policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedText:
+    """The part of a conversation that is scored."""
+
+    text: str
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which tier answers a query, and why."""
+
+    id: str
+    tier: str
+    wanted_tier: str
+    reason: Reason
+    policy: Policy
+    boundaries: tuple[float, ...]
+    scored: Scored
+    truncated: bool
+
+
+@dataclass(slots=True)
+class Stages:
+    """Seconds that each stage of a request took; filled in as the request goes along."""
+
+    admission: float = 0.0
+    cache: float = 0.0
+    classify: float = 0.0
+    decide: float = 0.0
+    dispatch: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """What Steersman added to the request."""
+        return self.admission + self.cache + self.classify + self.decide + self.dispatch
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, as counted by the engine."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0

@@ -1,0 +1,108 @@
+"""What the router needs of the outside, as protocols; each has its adapter, and a fake in the tests.
+
+Adapters raise what is named here, or errors of `steersman.runtime.errors`, and nothing of the libraries they use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from steersman.router.model import Assessment, ClassifierId, Reason
+
+
+class StoreUnavailable(Exception):
+    """The shared score store cannot be asked now."""
+
+
+class ClassifierFailure(Exception):
+    """The classifier gave no assessment.
+
+    Args:
+        reason: CLASSIFIER_UNAVAILABLE, CLASSIFIER_TIMEOUT or CLASSIFIER_FAILED.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.name)
+        self.reason = reason
+
+
+class ScoreStore(Protocol):
+    """The score cache that all replicas share."""
+
+    async def get(self, key: bytes) -> Assessment | None:
+        """What is stored under a key.
+
+        Raises:
+            StoreUnavailable: The store did not answer in time, or is known not to.
+        """
+        ...
+
+    def put(self, key: bytes, assessment: Assessment) -> None:
+        """Store soon, off the request's path; given up silently, but counted, when too much is waiting."""
+        ...
+
+
+class Classifier(Protocol):
+    """The classifier on the inference server."""
+
+    @property
+    def identity(self) -> ClassifierId | None:
+        """Which classifier answers; None until it has been reached once."""
+        ...
+
+    async def assess(self, text: str) -> Assessment:
+        """Score one text.
+
+        Raises:
+            ClassifierFailure: There is no answer in the time that the classifier is given, or it is an error.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One attempt at an answer."""
+
+    body: bytes
+    """An OpenAI chat completion request."""
+    stream: bool
+    timeout: float
+    """Seconds that are left until the caller's deadline."""
+    headers: Mapping[str, str]
+    """Trace context for the next hop."""
+
+
+class Upstream(Protocol):
+    """One address that answers a tier's requests."""
+
+    def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
+        """The answer.
+
+        For a stream its chunks as they come, several at once when they come together; otherwise the whole body as
+        one element.
+
+        Closing the generator ends the work at the engine.
+
+        Raises:
+            Error: One of `steersman.runtime.errors`: Unavailable and Overloaded before the first chunk may be tried
+                elsewhere; BrokenOff after it may not.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class AddressSource(Protocol):
+    """Where the addresses behind a target are found."""
+
+    async def addresses(self, target: str) -> Sequence[str]:
+        """All addresses now, as HOST:PORT.
+
+        Raises:
+            OSError: They cannot be found out.
+        """
+        ...

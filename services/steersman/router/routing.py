@@ -1,0 +1,263 @@
+"""The request's path: admit, normalise, score, decide, dispatch, account. Read it top to bottom.
+
+Edges (gRPC and HTTP) hand in a `Request` and turn what comes back into their protocol; everything in between is here
+or one call away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+
+from steersman.openai_api.answer import Reading, StreamReading
+from steersman.openai_api.body import ChatBody
+from steersman.router import policy as rule
+from steersman.router.accounting import Ledger, Record
+from steersman.router.demand import Demand
+from steersman.router.dispatch import Answer, Dispatcher
+from steersman.router.ids import new_id
+from steersman.router.model import Catalogue, Decision, Needs, Policy, Reason, RoutedText, Scored, Usage
+from steersman.router.normalise import Limits, routed_text
+from steersman.router.scoring import Scorer
+from steersman.runtime.deadline import Deadline
+from steersman.runtime.errors import (
+    DeadlineExceeded,
+    Error,
+    InvalidRequest,
+    Overloaded,
+    Unavailable,
+    UnknownModel,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A query as an edge hands it in."""
+
+    tenant: str
+    model: str
+    """Name of a policy or a tier; empty for the default policy."""
+    body: ChatBody
+    deadline: Deadline
+    threshold: float | None = None
+    received_at: float = 0.0
+    """When the edge began with it, in seconds of `time.perf_counter`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the request's model stands for: a policy, and the one tier of it that the caller insists on, if any."""
+
+    policy: Policy
+    tier: str | None
+    boundaries: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A decision, with what it was made from; a request keeps to it even when the catalogue changes meanwhile."""
+
+    catalogue: Catalogue
+    decision: Decision
+    needs: Needs
+
+
+@dataclass(slots=True)
+class Routing:
+    """Routes queries.
+
+    Args:
+        catalogue: Tiers and policies; replaced as a whole when the policy file changes.
+        scorer: Scores texts.
+        dispatcher: Gets requests to engines.
+        demand: Counts what is wanted.
+        ledger: Takes the record of each request.
+        limits: Bounds of the routed text.
+        max_in_flight: Requests at once; one more is refused.
+    """
+
+    catalogue: Catalogue
+    scorer: Scorer
+    dispatcher: Dispatcher
+    demand: Demand
+    ledger: Ledger
+    limits: Limits
+    max_in_flight: int
+
+    async def route(self, request: Request) -> Record:
+        """Decide which tier should answer, and call none."""
+        with self._admitted(request) as record:
+            await self._decide(request, record)
+            return record
+
+    async def stream(self, request: Request) -> AsyncGenerator[tuple[Record, Sequence[bytes]], None]:
+        """Answer as a stream: the record as it stands, and the chunks that have come.
+
+        The first item comes when the answer has begun, so that the decision in it is final. The last item has no
+        chunks, and in its record usage and cost.
+        """
+        reading = StreamReading(show_usage=request.body.wants_usage)
+        with self._admitted(request) as record:
+            plan = await self._decide(request, record)
+            async with aclosing(self._answer(request, record, plan, stream=True)) as pieces:
+                async for chunks in pieces:
+                    if shown := reading.visible(chunks):
+                        yield record, shown
+            _charge(record, plan, reading)
+            yield record, ()
+
+    async def complete(self, request: Request) -> tuple[Record, bytes]:
+        """Answer in one message: the record, and the engine's response body as it came."""
+        with self._admitted(request) as record:
+            plan = await self._decide(request, record)
+            async with aclosing(self._answer(request, record, plan, stream=False)) as pieces:
+                body = b"".join([chunk async for chunks in pieces for chunk in chunks])
+            reading = Reading()
+            reading.of_body(body)
+            _charge(record, plan, reading)
+            return record, body
+
+    @contextmanager
+    def _admitted(self, request: Request) -> Iterator[Record]:
+        """The record of a request that is let in; it is closed whichever way the request ends."""
+        record = Record()
+        try:
+            self._check_room(request)
+            with self.demand.of_router() as want:
+                want.runs()
+                yield record
+        except BaseException as error:
+            record.outcome = _outcome(error)
+            raise
+        finally:
+            self.ledger.closed(record)
+
+    def _check_room(self, request: Request) -> None:
+        if self.demand.router.running >= self.max_in_flight:
+            raise Overloaded("this router has too many requests in progress", reason="ROUTER_FULL")
+        if request.deadline.passed:
+            raise DeadlineExceeded("the deadline has passed already")
+
+    async def _decide(self, request: Request, record: Record) -> Plan:
+        catalogue = self.catalogue
+        chosen = _chosen(catalogue, request)
+        body = request.body
+        needs = Needs(body.tokens, body.images, body.tools, body.json_schema)
+        text = routed_text(body.turns, self.limits)
+        record.stages.admission = time.perf_counter() - request.received_at
+        scored = Scored()
+        if chosen.tier is None and len(chosen.policy.tiers) > 1:
+            scored = await self._score(request, text, record)
+        started = time.perf_counter()
+        if chosen.tier is not None:
+            tier, reason = rule.override(chosen.tier, tiers=catalogue.tiers, needs=needs)
+        else:
+            tier, reason = rule.choose(
+                chosen.policy,
+                boundaries=chosen.boundaries,
+                scored=scored,
+                stand_in=lambda: _uniform(text.text),
+                tiers=catalogue.tiers,
+                needs=needs,
+            )
+        truncated = text.truncated or (scored.assessment is not None and scored.assessment.truncated)
+        decision = Decision(new_id(), tier, tier, reason, chosen.policy, chosen.boundaries, scored, truncated)
+        record.decision = decision
+        record.stages.decide = time.perf_counter() - started
+        return Plan(catalogue, decision, needs)
+
+    async def _score(self, request: Request, text: RoutedText, record: Record) -> Scored:
+        try:
+            async with asyncio.timeout(request.deadline.remaining):
+                return await self.scorer.score(text.text, tenant=request.tenant, stages=record.stages)
+        except TimeoutError:
+            raise DeadlineExceeded("the deadline passed before a tier was chosen") from None
+
+    async def _answer(
+        self, request: Request, record: Record, plan: Plan, *, stream: bool
+    ) -> AsyncGenerator[Sequence[bytes], None]:
+        """The answer of the decided tier, or of another that the policy allows when that cannot be reached."""
+        started = time.perf_counter()
+        with self.demand.of_tier(plan.decision.wanted_tier) as want:
+            try:
+                answer = await self._send(request, plan, stream=stream)
+            except Error:
+                want.unmet()
+                raise
+            record.first_byte_seconds = time.perf_counter() - started
+            record.stages.dispatch = answer.sent_at - started
+            record.retries = answer.retries
+            if answer.tier.name == plan.decision.tier:
+                want.runs()
+            else:
+                want.unmet()
+                record.decision = replace(
+                    plan.decision, tier=answer.tier.name, reason=Reason.TIER_UNAVAILABLE
+                )
+            async with aclosing(answer.pieces) as pieces:
+                async for chunks in pieces:
+                    yield chunks
+
+    async def _send(self, request: Request, plan: Plan, *, stream: bool) -> Answer:
+        decision, tiers = plan.decision, plan.catalogue.tiers
+        names = [decision.tier]
+        if decision.reason is not Reason.OVERRIDE:
+            names += rule.alternatives(decision.policy, decision.tier, tiers=tiers, needs=plan.needs)
+        encode = partial(request.body.encode, stream=stream)
+        for name in names[:-1]:
+            try:
+                return await self.dispatcher.send(
+                    tiers[name], encode, stream=stream, deadline=request.deadline
+                )
+            except Unavailable:
+                continue
+        return await self.dispatcher.send(tiers[names[-1]], encode, stream=stream, deadline=request.deadline)
+
+
+def _charge(record: Record, plan: Plan, reading: Reading) -> None:
+    usage = Usage(reading.prompt_tokens, reading.completion_tokens, reading.cached_tokens)
+    record.finish_reason, record.served_model = reading.finish_reason, reading.model
+    served = record.decision or plan.decision
+    tiers = plan.catalogue.tiers
+    record.charge(usage, tiers[served.tier], tiers[plan.decision.policy.tiers[-1]])
+
+
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, Error):
+        return error.reason
+    gone = isinstance(error, (asyncio.CancelledError, GeneratorExit))
+    return "CANCELLED" if gone else "INTERNAL"
+
+
+def _chosen(catalogue: Catalogue, request: Request) -> Chosen:
+    """What the model's name stands for.
+
+    Raises:
+        UnknownModel: It is the name of no policy and of no tier.
+        InvalidRequest: The threshold is out of range, or the policy has no single boundary.
+    """
+    name = request.model or catalogue.default_policy
+    policy = catalogue.policies.get(name)
+    if policy is None:
+        if name not in catalogue.tiers:
+            known = ", ".join([*catalogue.policies, *catalogue.tiers])
+            raise UnknownModel("model", f"no policy or tier has this name; there are {known}")
+        policy = Policy(name, "", (name,), ())
+        return Chosen(policy, name, ())
+    if request.threshold is None:
+        return Chosen(policy, None, policy.boundaries)
+    if not 0.0 <= request.threshold <= 1.0:  # NaN is not
+        raise InvalidRequest("threshold", "must be a number from 0 to 1")
+    if len(policy.boundaries) != 1:
+        raise InvalidRequest("threshold", f"policy {policy.name} does not have exactly two tiers")
+    return Chosen(policy, None, (request.threshold,))
+
+
+def _uniform(text: str) -> float:
+    """A number that is uniform in [0, 1) over texts, and the same for the same text on every replica."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56

@@ -1,0 +1,157 @@
+"""How a text gets its score: this process's cache, then the shared one, then the classifier.
+
+What is cached is the classifier's whole output and never a tier, so that thresholds and policies change at once.
+Concurrent misses of one text are one question (single flight). A fallback is never cached: there is nothing to cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cachetools import TTLCache
+
+from steersman.router.demand import Demand
+from steersman.router.model import Assessment, CacheState, ClassifierId, Reason, Scored, Stages
+from steersman.router.ports import Classifier, ClassifierFailure, ScoreStore, StoreUnavailable
+from steersman.runtime import telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Makes keys of the decision cache.
+
+    A key is an HMAC-SHA-256 over the tenant's partition, the classifier (name, version, artefact digest), the length
+    at which texts are cut, and the text. Without the secret nobody can tell from a key what was asked.
+    """
+
+    secret: bytes
+    text_limit: int
+
+    def of(self, text: str, *, tenant: str, classifier: ClassifierId) -> bytes:
+        """The key of a text: 32 bytes."""
+        # NUL cannot occur in any of the parts before the text, so that no two sets of parts give one message.
+        scope = (
+            tenant,
+            classifier.name,
+            classifier.version,
+            classifier.artefact_digest,
+            str(self.text_limit),
+        )
+        return hmac.digest(self.secret, "\0".join((*scope, text)).encode(), "sha256")
+
+
+class Scorer:
+    """Scores texts.
+
+    Args:
+        classifier: What is asked in the end.
+        store: The cache that replicas share.
+        key: Makes its keys.
+        demand: Counts calls to the classifier.
+        entries: Size of this process's own cache.
+        ttl_seconds: How long an entry of that is kept.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        classifier: Classifier,
+        store: ScoreStore,
+        key: Key,
+        demand: Demand,
+        entries: int,
+        ttl_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._classifier = classifier
+        self._store = store
+        self._key = key
+        self._demand = demand
+        self._local: TTLCache[bytes, Assessment] = TTLCache(entries, ttl_seconds, timer=clock)
+        self._flights: dict[bytes, _Flight] = {}
+
+    async def score(self, text: str, *, tenant: str, stages: Stages) -> Scored:
+        """Score a text; a failure is part of the answer, never an exception.
+
+        Args:
+            text: The routed text.
+            tenant: Whose partition of the cache is used.
+            stages: Where the time is noted.
+        """
+        classifier = self._classifier.identity
+        if classifier is None:
+            return Scored(failure=Reason.CLASSIFIER_UNAVAILABLE)
+        started = time.perf_counter()
+        key = self._key.of(text, tenant=tenant, classifier=classifier)
+        known = self._local.get(key)
+        stages.cache = time.perf_counter() - started
+        if known is not None:
+            return Scored(known, CacheState.L1_HIT, None, classifier)
+        flight = self._flights.get(key)
+        if flight is not None:
+            return await self._join(flight, stages)
+        flight = self._flights[key] = _Flight(
+            asyncio.ensure_future(self._look_further(key, text, classifier))
+        )
+        flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
+        scored, took = await flight.wait()
+        stages.cache += took.cache
+        stages.classify = took.classify
+        return scored
+
+    @staticmethod
+    async def _join(flight: _Flight, stages: Stages) -> Scored:
+        started = time.perf_counter()
+        scored, _ = await flight.wait()
+        stages.classify = time.perf_counter() - started
+        if scored.assessment is None:
+            return scored
+        return Scored(scored.assessment, CacheState.COALESCED, None, scored.classifier)
+
+    async def _look_further(self, key: bytes, text: str, classifier: ClassifierId) -> tuple[Scored, Stages]:
+        took = Stages()
+        state = CacheState.MISS
+        started = time.perf_counter()
+        try:
+            with telemetry.child("cache get"):
+                stored = await self._store.get(key)
+        except StoreUnavailable:
+            stored, state = None, CacheState.BYPASSED
+        took.cache = time.perf_counter() - started
+        if stored is not None:
+            self._local[key] = stored
+            return Scored(stored, CacheState.L2_HIT, None, classifier), took
+        try:
+            with self._demand.of_classifier() as want:
+                want.runs()
+                assessment = await self._classifier.assess(text)
+        except ClassifierFailure as failure:
+            took.classify = time.perf_counter() - started - took.cache
+            return Scored(None, state, failure.reason, classifier), took
+        took.classify = time.perf_counter() - started - took.cache
+        self._local[key] = assessment
+        if state is CacheState.MISS:
+            self._store.put(key, assessment)
+        return Scored(assessment, state, None, classifier), took
+
+
+class _Flight:
+    """One question that several callers wait for; it is given up when the last of them has left."""
+
+    def __init__(self, task: asyncio.Future[tuple[Scored, Stages]]) -> None:
+        self.task = task
+        self._waiting = 0
+
+    async def wait(self) -> tuple[Scored, Stages]:
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self.task)
+        finally:
+            self._waiting -= 1
+            if self._waiting == 0:
+                self.task.cancel()

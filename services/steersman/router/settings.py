@@ -1,0 +1,110 @@
+"""The router's settings; see `steersman.runtime.settings` for how they are read."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from steersman.runtime.settings import Address, Group, ProcessSettings, Seconds
+
+Count = Annotated[int, Field(gt=0)]
+
+
+class HttpServer(Group):
+    """The listener for OpenAI's HTTP API."""
+
+    address: Address = "0.0.0.0:8080"
+    """Where to listen."""
+
+
+class Requests(Group):
+    """What is taken of a request."""
+
+    max_messages: Count = 2048
+    """Most messages of a conversation; more are INVALID_ARGUMENT."""
+    max_in_flight: Count = 4096
+    """Requests in progress at once; one more is RESOURCE_EXHAUSTED."""
+    default_timeout_seconds: Seconds = 300.0
+    """Deadline of a request that brings none."""
+    text_characters: Count = 8192
+    """Length of the last user turn that is scored; of a longer one its beginning and end."""
+    context_characters: Annotated[int, Field(ge=0)] = 512
+    """Length of the turns before it that is scored with it."""
+
+
+class ClassifierServer(Group):
+    """The Triton Inference Server that hosts the classifier."""
+
+    target: str = "dns:///triton:8001"
+    """`HOST:PORT[,HOST:PORT...]`, or `dns:///NAME:PORT` for all addresses of a name."""
+    model: str = "static_head"
+    """Name of the model."""
+    version: str = "1"
+    """Its version; asked for explicitly in each request."""
+    timeout_seconds: Seconds = 0.1
+    """Time after which the policy's fallback decides."""
+    breaker_failures: Count = 5
+    """Failures in a row after which an address is left alone."""
+    breaker_cooldown_seconds: Seconds = 2.0
+    """For how long."""
+
+
+class DecisionCache(Group):
+    """The cache of the classifier's output: in this process, and in Redis."""
+
+    url: str = "redis://redis:6379/0"
+    """Where Redis or Valkey is."""
+    hmac_key: SecretStr = Field(default_factory=lambda: SecretStr(secrets.token_hex(32)))
+    """Secret of the cache keys, the same on all replicas; a random one, shared with nobody, when not set."""
+    timeout_seconds: Seconds = 0.05
+    """Time that a look-up may take; then the classifier is asked."""
+    ttl_seconds: Count = 86_400
+    """How long Redis keeps an entry; up to a tenth longer, so that not all end at once."""
+    local_entries: Count = 100_000
+    """Entries of this process's own cache."""
+    local_ttl_seconds: Seconds = 3600.0
+    """How long that keeps an entry."""
+    write_queue: Count = 4096
+    """Entries that wait to be written to Redis; more are dropped and counted."""
+    breaker_failures: Count = 3
+    """Failures in a row after which Redis is left alone."""
+    breaker_cooldown_seconds: Seconds = 2.0
+    """For how long."""
+
+
+class Dispatching(Group):
+    """How requests get to engines."""
+
+    first_byte_timeout_seconds: Seconds = 30.0
+    """Time until a stream must have begun, for each attempt."""
+    whole_timeout_seconds: Seconds = 120.0
+    """Time until an answer that is not streamed must have come, for each attempt."""
+    idle_timeout_seconds: Seconds = 30.0
+    """Longest time between two pieces of a stream."""
+    attempts: Count = 3
+    """Attempts on a tier, the first one included, each on another address."""
+    retry_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.2
+    """Retries that each request adds to the budget."""
+    retries_per_second: Annotated[float, Field(ge=0.0)] = 3.0
+    """Retries that are free each second."""
+    breaker_failures: Count = 5
+    """Failures in a row after which an address is left alone."""
+    breaker_cooldown_seconds: Seconds = 2.0
+    """For how long."""
+    refresh_seconds: Seconds = 5.0
+    """Time between two look-ups of a target's addresses."""
+
+
+class RouterSettings(ProcessSettings):
+    """All settings of a router."""
+
+    policy_file: Path = Path("/etc/steersman/policies.yaml")
+    """The tier catalogue and the policies; read again when it changes."""
+    http: HttpServer = HttpServer()
+    requests: Requests = Requests()
+    classifier: ClassifierServer = ClassifierServer()
+    cache: DecisionCache = Field(default_factory=DecisionCache)
+    dispatch: Dispatching = Dispatching()

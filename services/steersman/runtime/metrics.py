@@ -1,0 +1,90 @@
+"""Prometheus metrics: one registry a process, served over HTTP, labels bounded.
+
+Only label values from closed sets are used (method, status code, tier, stage, ...). Prompt text, ids and addresses of
+callers are never labels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+STAGE_BUCKETS: Final = (
+    0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0,
+)  # fmt: skip
+"""Buckets in seconds for what Steersman itself adds: from 25 µs, a cache hit, to 1 s, something is wrong."""
+
+ANSWER_BUCKETS: Final = (
+    0.01,
+    0.02,
+    0.04,
+    0.08,
+    0.16,
+    0.32,
+    0.64,
+    1.28,
+    2.56,
+    5.12,
+    10.24,
+    20.48,
+    40.96,
+    81.92,
+)
+"""Buckets in seconds that OpenTelemetry's GenAI conventions give for operations."""
+
+
+class ProcessMetrics:
+    """The metrics that every process has, and the registry that a service adds its own to."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.rpcs = Counter(
+            "steersman_rpcs",
+            "RPCs answered, by method and status code.",
+            ("method", "code"),
+            registry=self.registry,
+        )
+        self.rpc_seconds = Histogram(
+            "steersman_rpc_duration_seconds",
+            "Time from an RPC's first byte to its last.",
+            ("method",),
+            buckets=(*STAGE_BUCKETS, *ANSWER_BUCKETS[8:]),
+            registry=self.registry,
+        )
+        self.background_failures = Counter(
+            "steersman_background_failures",
+            "Failures of background tasks, which are started anew.",
+            ("task",),
+            registry=self.registry,
+        )
+        self.spans_dropped = Counter(
+            "steersman_spans_dropped",
+            "Spans that the collector did not take.",
+            registry=self.registry,
+        )
+        self.draining = Gauge(
+            "steersman_draining", "1 while the process finishes up, else 0.", registry=self.registry
+        )
+
+
+@asynccontextmanager
+async def metrics_server(address: str, metrics: ProcessMetrics) -> AsyncIterator[str]:
+    """Serve `/metrics` while the context lasts; yields the address it listens on, as HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    server, thread = start_http_server(int(port), addr=host, registry=metrics.registry)
+    try:
+        yield f"{host}:{server.server_port}"
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+        thread.join()

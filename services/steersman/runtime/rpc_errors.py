@@ -1,0 +1,131 @@
+"""The error tree on gRPC: rich statuses out, and the same tree in again from a callee's status.
+
+Details follow google.rpc (error_details.proto): ErrorInfo always, BadRequest for a malformed request,
+RetryInfo for what may pass.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from steersman.runtime.errors import (
+    DOMAIN,
+    BrokenOff,
+    Code,
+    DeadlineExceeded,
+    Error,
+    InvalidRequest,
+    Overloaded,
+    Refused,
+    TooLarge,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+DETAILS_KEY: Final = "grpc-status-details-bin"
+
+_STATUS: Final = {
+    Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Code.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Code.DEADLINE_EXCEEDED: grpc.StatusCode.DEADLINE_EXCEEDED,
+    Code.FAILED_PRECONDITION: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.ABORTED: grpc.StatusCode.ABORTED,
+    Code.INTERNAL: grpc.StatusCode.INTERNAL,
+}
+
+_FINAL: Final[dict[grpc.StatusCode, type[Error]]] = {
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+    grpc.StatusCode.ABORTED: BrokenOff,
+}
+
+_ENGINE_STATUS: Final = "engine_status"
+_ENGINE_BODY: Final = "engine_body"
+_MAX_ENGINE_BODY: Final = 4096
+"""Metadata of a gRPC response is bounded (8 KiB by default), so an engine's error text is cut."""
+
+
+def status_code(error: Error) -> grpc.StatusCode:
+    """The gRPC status code of an error."""
+    return _STATUS[error.code]
+
+
+def to_status(error: Error) -> grpc.Status:
+    """The rich gRPC status of an error."""
+    code = status_code(error)
+    number: int = code.value[0]
+    status = status_pb2.Status(
+        code=number, message=error.message, details=[_pack(each) for each in _details(error)]
+    )
+    return rpc_status.to_status(status)
+
+
+def from_rpc_error(rpc_error: grpc.aio.AioRpcError) -> Error:
+    """The error that a callee meant.
+
+    A status that another process of Steersman made comes back as the class it was; one that gRPC made itself (a
+    connection that broke, a deadline that passed) becomes the nearest class.
+    """
+    info, retry_after = _read_details(rpc_error)
+    message = rpc_error.details() or rpc_error.code().name
+    reason = info.reason or None
+    if info.domain == DOMAIN and _ENGINE_STATUS in info.metadata:
+        body = info.metadata[_ENGINE_BODY].encode()
+        return Refused(message, status=int(info.metadata[_ENGINE_STATUS]), body=body)
+    if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is None:
+        return TooLarge(message, reason=reason)
+    if rpc_error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+        return InvalidRequest("", message, reason=reason)
+    if (final := _FINAL.get(rpc_error.code())) is not None:
+        return final(message, reason=reason)
+    temporary = Overloaded if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED else Unavailable
+    return temporary(message, reason=reason, retry_after_seconds=retry_after or 1.0)
+
+
+def _details(error: Error) -> list[Message]:
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    details: list[Message] = [info]
+    if isinstance(error, Refused):
+        info.metadata[_ENGINE_STATUS] = str(error.status)
+        info.metadata[_ENGINE_BODY] = error.body[:_MAX_ENGINE_BODY].decode("utf-8", "replace")
+    if isinstance(error, InvalidRequest):
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.description)
+            for each in error.violations
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
+    if error.retry_after_seconds is not None:
+        delay = Duration()
+        delay.FromMilliseconds(round(error.retry_after_seconds * 1000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    return details
+
+
+def _pack(message: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed
+
+
+def _read_details(rpc_error: grpc.aio.AioRpcError) -> tuple[error_details_pb2.ErrorInfo, float | None]:
+    info, retry_after = error_details_pb2.ErrorInfo(), None
+    for key, value in rpc_error.trailing_metadata() or ():
+        if key != DETAILS_KEY or not isinstance(value, bytes):
+            continue
+        for detail in status_pb2.Status.FromString(value).details:
+            retry = error_details_pb2.RetryInfo()
+            if detail.Is(retry.DESCRIPTOR):
+                detail.Unpack(retry)
+                retry_after = retry.retry_delay.ToMilliseconds() / 1000
+            elif detail.Is(info.DESCRIPTOR):
+                detail.Unpack(info)
+    return info, retry_after

@@ -1,0 +1,71 @@
+"""Settings that every process has, in frozen groups.
+
+Read once, from the environment, by each service's `__main__`. A nested name is written with a double underscore:
+`STEERSMAN_GRPC__ADDRESS`. The text under a field is its documentation, and the README's table is made from it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Address = Annotated[str, StringConstraints(pattern=r"^.+:\d+$")]
+"""HOST:PORT to listen on; port 0 takes a free one."""
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Group(BaseModel):
+    """A group of settings: closed, so that a misspelt name is an error, and unchangeable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class GrpcServer(Group):
+    """The gRPC listener."""
+
+    address: Address = "0.0.0.0:9000"
+    """Where to listen."""
+    max_message_bytes: Annotated[int, Field(gt=0)] = 8 * 1024 * 1024
+    """Largest request in bytes; a larger one is RESOURCE_EXHAUSTED."""
+    max_connection_age_seconds: Seconds = 60.0
+    """Age at which a connection is asked to reconnect, so that long-lived callers find new replicas."""
+    max_connection_age_grace_seconds: Seconds = 600.0
+    """Time that requests on such a connection have to finish; longer than the longest answer."""
+    drain_seconds: Seconds = 60.0
+    """Time that requests have to finish after SIGTERM."""
+    max_concurrent_rpcs: Annotated[int, Field(gt=0)] = 4096
+    """RPCs in progress at once; one more is RESOURCE_EXHAUSTED."""
+
+
+class MetricsServer(Group):
+    """The Prometheus endpoint."""
+
+    address: Address = "0.0.0.0:9090"
+    """Where to listen."""
+
+
+class Log(Group):
+    """Logging, to standard error."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe level that is written."""
+    format: Literal["json", "text"] = "json"
+    """One JSON object a line, or text for people."""
+
+
+class ProcessSettings(BaseSettings):
+    """What every process can be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STEERSMAN_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    grpc: GrpcServer = GrpcServer()
+    metrics: MetricsServer = MetricsServer()
+    log: Log = Log()
