@@ -6,6 +6,7 @@ in progress finish while everything that they need still works.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -86,9 +87,17 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         await _follow_policies(tasks, settings, routing, upstreams, metrics)
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
         metrics.watch_breakers("tiers", lambda: upstreams.breakers)
-        await stack.enter_async_context(_http(settings, routing, classifier))
-        await stack.enter_async_context(_grpc(settings, routing, demand, process))
-        yield
+        http = await stack.enter_async_context(AsyncExitStack())
+        rpc = await stack.enter_async_context(AsyncExitStack())
+        await http.enter_async_context(_http(settings, routing, classifier, metrics))
+        draining = asyncio.Event()
+        demand_servicer = DemandServicer(demand, new_id(), draining)
+        await rpc.enter_async_context(_grpc(settings, routing, demand_servicer, process))
+        try:
+            yield
+        finally:
+            draining.set()
+            await asyncio.gather(http.aclose(), rpc.aclose())  # both drain in the same time
 
 
 async def _scores(
@@ -195,7 +204,7 @@ def _fleet(settings: Dispatching, spec: UpstreamSpec) -> Fleet[Upstream]:
 
 @asynccontextmanager
 async def _http(
-    settings: RouterSettings, routing: Routing, classifier: TritonClassifier
+    settings: RouterSettings, routing: Routing, classifier: TritonClassifier, metrics: RouterMetrics
 ) -> AsyncIterator[None]:
     api = HttpApi(
         routing=routing,
@@ -203,6 +212,7 @@ async def _http(
         max_messages=settings.requests.max_messages,
         default_timeout=settings.requests.default_timeout_seconds,
         health=lambda: {"classifier": classifier.identity is not None},
+        on_response=metrics.responded,
     )
     runner = web.AppRunner(
         api.application(max_bytes=settings.grpc.max_message_bytes),
@@ -225,7 +235,7 @@ async def _listen(runner: web.AppRunner, settings: HttpServer) -> None:
 
 @asynccontextmanager
 async def _grpc(
-    settings: RouterSettings, routing: Routing, demand: Demand, process: ProcessMetrics
+    settings: RouterSettings, routing: Routing, demand: DemandServicer, process: ProcessMetrics
 ) -> AsyncIterator[None]:
     servicer = RouterServicer(
         routing=routing,
@@ -236,7 +246,7 @@ async def _grpc(
 
     def register(server: grpc.aio.Server) -> None:
         router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
-        demand_service_pb2_grpc.add_DemandServiceServicer_to_server(DemandServicer(demand, new_id()), server)
+        demand_service_pb2_grpc.add_DemandServiceServicer_to_server(demand, server)
 
     async with grpc_server(settings.grpc, metrics=process, services=_SERVICES, register=register):
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,10 +27,12 @@ class DemandServicer(demand_service_pb2_grpc.DemandServiceServicer):
     Args:
         demand: What is told.
         replica: Identifies this process.
+        draining: Set when the process finishes up; the streams, which never end by themselves, end then.
     """
 
     demand: Demand
     replica: str
+    draining: asyncio.Event
 
     async def StreamDemand(
         self, request: pb.StreamDemandRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -37,12 +40,16 @@ class DemandServicer(demand_service_pb2_grpc.DemandServiceServicer):
         """Demand at once, then whenever it changes and at least once an interval."""
         del context
         interval = _interval(request)
-        while True:
+        while not self.draining.is_set():
             version, sent_at = self.demand.version, time.monotonic()
             yield self._response()
             # An event for each change would cost every request; a look now and then costs one stream.
-            while self.demand.version == version and time.monotonic() - sent_at < interval:  # noqa: ASYNC110
-                await asyncio.sleep(_LOOK_SECONDS)
+            while not self._is_news(version, sent_at + interval):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.draining.wait(), _LOOK_SECONDS)
+
+    def _is_news(self, version: int, due_at: float) -> bool:
+        return self.draining.is_set() or self.demand.version != version or time.monotonic() >= due_at
 
     def _response(self) -> pb.StreamDemandResponse:
         demand = self.demand

@@ -28,7 +28,9 @@ from steersman.runtime.errors import Error, InvalidRequest, TooLarge
 log = logging.getLogger(__name__)
 
 _JSON = "application/json"
+_LONGEST_PATH = 100
 THRESHOLD_HEADER = "x-steersman-threshold"
+"""Request header with a threshold to use instead of the policy's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class HttpApi:
         max_messages: Most messages of a conversation.
         default_timeout: Seconds that a request has.
         health: Says of each part whether it works, for `/readyz`.
+        on_response: Told the status of each chat completion.
         started_at: Unix time, told as the creation time of models.
     """
 
@@ -49,6 +52,7 @@ class HttpApi:
     max_messages: int
     default_timeout: float
     health: Callable[[], Mapping[str, bool]]
+    on_response: Callable[[int], None]
     started_at: int = field(default_factory=lambda: int(time.time()))
 
     def application(self, *, max_bytes: int) -> web.Application:
@@ -59,12 +63,14 @@ class HttpApi:
         app.router.add_get("/v1/models/{name}", self.model)
         app.router.add_get("/healthz", self.healthz)
         app.router.add_get("/readyz", self.readyz)
+        app.router.add_route("*", "/{path:.*}", self.unknown)
         return app
 
     async def chat_completions(self, http: web.Request) -> web.StreamResponse:
         """Answer a chat completion, whole or as a stream of server-sent events."""
         received_at = time.perf_counter()
         span = telemetry.begin("POST /v1/chat/completions", SpanKind.SERVER, http.headers)
+        status = 200
         try:
             request = await self._request(http, received_at)
             if request.body.stream:
@@ -73,12 +79,16 @@ class HttpApi:
             return web.Response(body=answer, content_type=_JSON, headers=decision_headers(record))
         except Error as error:
             telemetry.fail(span, error)
+            status = error.http_status
             return _error_response(error)
         except Exception as error:  # an edge: logged with its traceback, told without its text
             log.exception("unforeseen failure", extra={"path": "/v1/chat/completions"})
             telemetry.fail(span, error)
+            status = 500
             return _error_response(Error("internal error"))
         finally:
+            self.on_response(status)
+            span.set_attribute("http.response.status_code", status)
             span.end()
 
     async def models(self, _: web.Request) -> web.Response:
@@ -92,8 +102,7 @@ class HttpApi:
         name, catalogue = http.match_info["name"], self.routing.catalogue
         if name in catalogue.policies or name in catalogue.tiers:
             return _json(self._model(name))
-        error = {"message": "no such model", "type": "invalid_request_error", "param": "model"}
-        return _json({"error": {**error, "code": "model_not_found"}}, status=404)
+        return _not_found("no policy or tier has this name", "model_not_found", "model")
 
     async def healthz(self, _: web.Request) -> web.Response:
         """Alive."""
@@ -103,6 +112,10 @@ class HttpApi:
         """Ready: a router that serves is, and the parts that it can do without are told apart."""
         parts = {name: "ok" if works else "degraded" for name, works in self.health().items()}
         return _json({"status": "ready", "parts": parts})
+
+    async def unknown(self, http: web.Request) -> web.Response:
+        """Any other path or method."""
+        return _not_found(f"unknown request: {http.method} {http.path[:_LONGEST_PATH]}", "unknown_url", None)
 
     async def _request(self, http: web.Request, received_at: float) -> Request:
         try:
@@ -169,6 +182,11 @@ def _error_response(error: Error) -> web.Response:
 
 def _json(data: object, *, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(data), content_type=_JSON, status=status)
+
+
+def _not_found(message: str, code: str, param: str | None) -> web.Response:
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return _json({"error": error}, status=404)
 
 
 def _threshold(header: str | None) -> float | None:

@@ -42,6 +42,12 @@ class RouterMetrics:
             ("outcome",),
             registry=registry,
         )
+        self._http_responses = Counter(
+            "steersman_http_responses",
+            "Responses to chat completions over HTTP, by status.",
+            ("status",),
+            registry=registry,
+        )
         self._decisions = Counter(
             "steersman_decisions",
             "Decisions, by policy, tier, reason and cache state.",
@@ -111,6 +117,10 @@ class RouterMetrics:
             span = trace.get_current_span()
             if span.is_recording():
                 span.set_attributes(attributes(record, decision))
+
+    def responded(self, status: int) -> None:
+        """A chat completion over HTTP has ended."""
+        self._http_responses.labels(status).inc()
 
     def retried(self, tier: str, _reason: str) -> None:
         """An attempt failed, and another one is made."""

@@ -53,7 +53,7 @@ def choose(
     for name in order:
         if tiers[name].capabilities.missing(needs) is None:
             return name, reason if name == order[0] else Reason.CAPABILITY
-    raise _incapable(order[0], tiers, needs)
+    raise _incapable(f"no tier of policy {policy.name} can", tiers[policy.tiers[-1]], needs)
 
 
 def override(name: str, *, tiers: Mapping[str, Tier], needs: Needs) -> Choice:
@@ -63,7 +63,7 @@ def override(name: str, *, tiers: Mapping[str, Tier], needs: Needs) -> Choice:
         InvalidRequest: It cannot serve the request.
     """
     if tiers[name].capabilities.missing(needs) is not None:
-        raise _incapable(name, tiers, needs)
+        raise _incapable(f"tier {name} cannot", tiers[name], needs)
     return name, Reason.OVERRIDE
 
 
@@ -90,8 +90,6 @@ def _wanted(
     return (len(policy.tiers) - 1 if policy.fallback is Fallback.STRONG else 0), reason
 
 
-def _incapable(name: str, tiers: Mapping[str, Tier], needs: Needs) -> InvalidRequest:
-    missing = tiers[name].capabilities.missing(needs)
-    return InvalidRequest(
-        "messages", f"tier {name} cannot serve this request: {missing}", reason="CAPABILITY"
-    )
+def _incapable(who: str, tier: Tier, needs: Needs) -> InvalidRequest:
+    missing = tier.capabilities.missing(needs)
+    return InvalidRequest("messages", f"{who} serve this request: {missing}", reason="CAPABILITY")

@@ -244,11 +244,8 @@ def _chosen(catalogue: Catalogue, request: Request) -> Chosen:
     name = request.model or catalogue.default_policy
     policy = catalogue.policies.get(name)
     if policy is None:
-        if name not in catalogue.tiers:
-            known = ", ".join([*catalogue.policies, *catalogue.tiers])
-            raise UnknownModel("model", f"no policy or tier has this name; there are {known}")
-        policy = Policy(name, "", (name,), ())
-        return Chosen(policy, name, ())
+        tier = _tier_named(catalogue, name)
+        return Chosen(Policy("", "", (tier,), ()), tier, ())
     if request.threshold is None:
         return Chosen(policy, None, policy.boundaries)
     if not 0.0 <= request.threshold <= 1.0:  # NaN is not
@@ -256,6 +253,17 @@ def _chosen(catalogue: Catalogue, request: Request) -> Chosen:
     if len(policy.boundaries) != 1:
         raise InvalidRequest("threshold", f"policy {policy.name} does not have exactly two tiers")
     return Chosen(policy, None, (request.threshold,))
+
+
+def _tier_named(catalogue: Catalogue, name: str) -> str:
+    """The tier of this name, or else the first one whose model has it."""
+    if name in catalogue.tiers:
+        return name
+    for tier in catalogue.tiers.values():
+        if tier.model == name:
+            return tier.name
+    known = ", ".join([*catalogue.policies, *catalogue.tiers])
+    raise UnknownModel("model", f"no policy or tier has this name; there are {known}")
 
 
 def _uniform(text: str) -> float:

@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NoReturn, TypeVar
 
 import uvloop
+from prometheus_client import disable_created_metrics
 from pydantic import ValidationError
 
 from steersman.runtime import logs
@@ -37,6 +38,7 @@ def main(
         configured = settings()
     except ValidationError as error:
         sys.exit(f"steersman {service}: bad settings\n{_readable(error)}")
+    disable_created_metrics()  # type: ignore[no-untyped-call] # a second series for each one tells nobody anything
     logs.configure(configured.log, service=service)
     try:
         uvloop.run(_serve(service, app(configured)))

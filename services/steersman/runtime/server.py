@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 import grpc
-from grpc_channelz.v1 import channelz
+from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
@@ -22,6 +23,12 @@ from steersman.runtime.settings import GrpcServer
 
 log = logging.getLogger(__name__)
 
+_STANDARD: Final = (
+    health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+    channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name,
+    reflection.SERVICE_NAME,
+)
+
 
 @asynccontextmanager
 async def grpc_server(
@@ -30,6 +37,7 @@ async def grpc_server(
     metrics: ProcessMetrics,
     services: Sequence[str],
     register: Callable[[grpc.aio.Server], None],
+    health: health_aio.HealthServicer | None = None,
 ) -> AsyncIterator[str]:
     """Serve while the context lasts, and drain when it is left.
 
@@ -38,6 +46,7 @@ async def grpc_server(
         metrics: Where RPCs are counted.
         services: Full names of the services, for health and reflection.
         register: Adds the servicers to the server.
+        health: The health service, where the caller has names of its own to set in it.
 
     Yields:
         The address it listens on, as HOST:PORT.
@@ -51,12 +60,9 @@ async def grpc_server(
         maximum_concurrent_rpcs=settings.max_concurrent_rpcs,
     )
     register(server)
-    health = health_aio.HealthServicer()
+    health = health or health_aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection(
-        [*services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME],
-        server,
-    )
+    reflection.enable_server_reflection([*services, *_STANDARD], server)
     channelz.add_channelz_servicer(server)
     host = settings.address.rpartition(":")[0]
     try:

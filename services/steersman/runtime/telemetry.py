@@ -23,6 +23,8 @@ from opentelemetry.util.types import AttributeValue
 Attributes = Mapping[str, AttributeValue]
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_TRACER: Final = trace.get_tracer("steersman")
+"""Stands for the tracer of whatever provider is set later."""
 _DEFAULT_SAMPLED_SHARE: Final = 0.1
 """Share of requests without a sampled parent that are traced, where OTEL_TRACES_SAMPLER says nothing."""
 
@@ -80,8 +82,9 @@ def begin(name: str, kind: SpanKind, headers: Mapping[str, str]) -> Span:
         headers: The request's headers, lower case; W3C trace context is read from them.
     """
     parent = propagate.extract(headers) if "traceparent" in headers else None
-    span = _tracer().start_span(name, context=parent, kind=kind)
-    otel_context.attach(trace.set_span_in_context(span))
+    span = _TRACER.start_span(name, context=parent, kind=kind)
+    if span.get_span_context().is_valid:
+        otel_context.attach(trace.set_span_in_context(span))
     return span
 
 
@@ -98,7 +101,7 @@ def child(
     if not parent.is_recording():
         yield INVALID_SPAN
         return
-    span = _tracer().start_span(
+    span = _TRACER.start_span(
         name, context=trace.set_span_in_context(parent), kind=kind, attributes=attributes
     )
     try:
@@ -126,10 +129,6 @@ def headers_of(span: Span) -> dict[str, str]:
     carrier: dict[str, str] = {}
     propagate.inject(carrier, context=trace.set_span_in_context(span))
     return carrier
-
-
-def _tracer() -> trace.Tracer:
-    return trace.get_tracer("steersman")
 
 
 def _exporter() -> SpanExporter:
