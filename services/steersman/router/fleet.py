@@ -84,9 +84,10 @@ class Fleet(Generic[C]):
     def pick(self, *, avoid: Collection[str] = ()) -> Member[C] | None:
         """The less busy of two members chosen at random, among those not avoided and not known to fail."""
         ready = [m for m in self._members.values() if m.address not in avoid and m.breaker.ready]
-        if len(ready) > 2:  # noqa: PLR2004 - it is the two of "two choices"
-            ready = random.sample(ready, 2)  # no secret depends on it
-        chosen = min(ready, key=lambda member: member.in_flight, default=None)
+        # Sampled even where there are only two, so that members without work take turns.
+        chosen = min(
+            random.sample(ready, min(2, len(ready))), key=lambda member: member.in_flight, default=None
+        )
         if chosen is not None and not chosen.breaker.allow():
             return None
         return chosen

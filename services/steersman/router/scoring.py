@@ -19,6 +19,9 @@ from steersman.router.model import Assessment, CacheState, ClassifierId, Reason,
 from steersman.router.ports import Classifier, ClassifierFailure, ScoreStore, StoreUnavailable
 from steersman.runtime import telemetry
 
+_Found = tuple[Scored, Stages]
+"""What a look beyond this process came to, and what it took."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -92,14 +95,10 @@ class Scorer:
         stages.cache = time.perf_counter() - started
         if known is not None:
             return Scored(known, CacheState.L1_HIT, None, classifier)
-        flight = self._flights.get(key)
-        if flight is not None:
+        if (flight := self._flights.get(key)) is not None:
             return await self._join(flight, stages)
-        flight = self._flights[key] = _Flight(
-            asyncio.ensure_future(self._look_further(key, text, classifier))
-        )
-        flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
-        scored, took = await flight.wait()
+        look_further = asyncio.ensure_future(self._look_further(key, text, classifier))
+        scored, took = await _Flight(look_further, self._flights, key).wait()
         stages.cache += took.cache
         stages.classify = took.classify
         return scored
@@ -113,7 +112,7 @@ class Scorer:
             return scored
         return Scored(scored.assessment, CacheState.COALESCED, None, scored.classifier)
 
-    async def _look_further(self, key: bytes, text: str, classifier: ClassifierId) -> tuple[Scored, Stages]:
+    async def _look_further(self, key: bytes, text: str, classifier: ClassifierId) -> _Found:
         took = Stages()
         state = CacheState.MISS
         started = time.perf_counter()
@@ -141,17 +140,24 @@ class Scorer:
 
 
 class _Flight:
-    """One question that several callers wait for; it is given up when the last of them has left."""
+    """One question that several callers wait for, found under its key as long as somebody does.
 
-    def __init__(self, task: asyncio.Future[tuple[Scored, Stages]]) -> None:
-        self.task = task
+    When the last of them has left it is given up, and nobody can join it any more.
+    """
+
+    def __init__(self, task: asyncio.Future[_Found], flights: dict[bytes, _Flight], key: bytes) -> None:
+        self._task = task
+        self._flights = flights
+        self._key = key
         self._waiting = 0
+        flights[key] = self
 
-    async def wait(self) -> tuple[Scored, Stages]:
+    async def wait(self) -> _Found:
         self._waiting += 1
         try:
-            return await asyncio.shield(self.task)
+            return await asyncio.shield(self._task)
         finally:
             self._waiting -= 1
             if self._waiting == 0:
-                self.task.cancel()
+                del self._flights[self._key]
+                self._task.cancel()
