@@ -15,6 +15,8 @@ import orjson
 
 from steersman.runtime.errors import BrokenOff
 
+_MOST_TOKENS: Final = 2**63 - 1
+"""What the API can tell."""
 _TELLING: Final = re.compile(rb'"usage"|"finish_reason":\s*"')
 
 
@@ -50,13 +52,13 @@ class Reading:
             raise _garbage() from None
 
     def _learn(self, data: dict[str, Any]) -> None:
-        self.model = data.get("model") or self.model
+        self.model = _word(data.get("model")) or self.model
         for choice in data.get("choices") or ():
-            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+            self.finish_reason = _word(choice.get("finish_reason")) or self.finish_reason
         if usage := data.get("usage"):
-            self.prompt_tokens = usage.get("prompt_tokens") or 0
-            self.completion_tokens = usage.get("completion_tokens") or 0
-            self.cached_tokens = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+            self.prompt_tokens = _count(usage.get("prompt_tokens"))
+            self.completion_tokens = _count(usage.get("completion_tokens"))
+            self.cached_tokens = _count((usage.get("prompt_tokens_details") or {}).get("cached_tokens"))
 
 
 @dataclass(slots=True)
@@ -122,6 +124,20 @@ def _text(data: dict[str, Any], part: str) -> str:
     except (AttributeError, TypeError, LookupError):
         raise _garbage() from None
     return text if isinstance(text, str) else ""
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str | None):
+        raise TypeError
+    return value or ""
+
+
+def _count(value: object) -> int:
+    if value is None:
+        return 0
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_TOKENS:
+        raise TypeError
+    return value
 
 
 def _load(raw: bytes) -> dict[str, Any]:

@@ -73,13 +73,20 @@ class ChatBody:
         return characters // _CHARACTERS_PER_TOKEN + _MESSAGE_TOKENS * len(self.turns) + int(answer)
 
     def encode(self, model: str, *, stream: bool) -> bytes:
-        """The body for an engine: under its own name of the model, and always asking for the usage."""
+        """The body for an engine: under its own name of the model, and always asking for the usage.
+
+        Raises:
+            InvalidRequest: It is nested too deeply to be passed on.
+        """
         data = {**self.data, "model": model, "stream": stream}
         if stream:
             data["stream_options"] = {**(self.data.get("stream_options") or {}), "include_usage": True}
         else:
             data.pop("stream_options", None)
-        return orjson.dumps(data)
+        try:
+            return orjson.dumps(data)
+        except orjson.JSONEncodeError:  # it writes fewer levels than it reads
+            raise InvalidRequest("", "the body is nested too deeply", reason="NESTED_TOO_DEEPLY") from None
 
 
 def parse(raw: bytes, *, max_messages: int) -> ChatBody:

@@ -17,9 +17,17 @@ _TYPES: Final = {
 
 def to_json(error: Error) -> bytes:
     """The body of an error response; the engine's own body where it is the engine's error."""
-    if isinstance(error, Refused) and error.body.lstrip().startswith(b"{"):
+    if isinstance(error, Refused) and _is_object(error.body):
         return error.body
     return orjson.dumps({"error": to_object(error)})
+
+
+def _is_object(body: bytes) -> bool:
+    """Whether an engine's body can be passed on as it came; one that was cut on its way cannot."""
+    try:
+        return isinstance(orjson.loads(body), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def to_object(error: Error) -> dict[str, str | None]:

@@ -8,28 +8,67 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from steersman.router.model import Capabilities, Catalogue, Fallback, Policy, Price, Tier, UpstreamSpec
 from steersman.runtime.settings import Group
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Amount = Annotated[float, Field(ge=0.0)]
+Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+_HIGHEST_PORT: Final = 65_535
 
 
 class CatalogueError(ValueError):
     """The policy file cannot be used; says where and why."""
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, where YAML silently takes the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as inherited
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{name} stands here twice", key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _checked_target(target: str) -> str:
+    for address in target.removeprefix("dns:///").split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
+            raise ValueError("must be HOST:PORT[,HOST:PORT...] or dns:///NAME:PORT")
+    return target
+
+
+def _checked_url(url: str) -> str:
+    complaint = "must be a URL with http or https and a host"
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise ValueError(complaint) from None
+    if not right:
+        raise ValueError(complaint)
+    return url
+
+
 class _Upstream(Group):
     kind: Literal["backend", "openai"]
-    target: str | None = None
+    target: Annotated[str, AfterValidator(_checked_target)] | None = None
     """Of a backend: `HOST:PORT[,HOST:PORT...]`, or `dns:///NAME:PORT` for all addresses of a name."""
-    url: str | None = None
+    url: Annotated[str, AfterValidator(_checked_url)] | None = None
     """Of an OpenAI-compatible server, with or without `/v1`."""
     api_key_env: str | None = None
     """Environment variable that holds its key."""
@@ -122,8 +161,8 @@ def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
         CatalogueError: It is not valid; every fault is named.
     """
     try:
-        file = _File.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
+        file = _File.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506 - it is a safe one
+    except (yaml.YAMLError, RecursionError) as error:
         raise CatalogueError(f"not YAML: {error}") from error
     except ValidationError as error:
         faults = [

@@ -113,7 +113,7 @@ class Dispatcher:
 
     def _again(self, tier: Tier, tried: Sequence[str], error: Error, deadline: Deadline) -> bool:
         fleet = self.fleets.get(tier.name)
-        others = fleet is not None and len(fleet.members) > len(tried)
+        others = fleet is not None and any(m.address not in tried and m.breaker.ready for m in fleet.members)
         may = others and len(tried) < self.patience.attempts and not deadline.passed and self.budget.spend()
         log.info("attempt failed", extra={"tier": tier.name, "reason": error.reason, "again": may})
         if may:
@@ -127,12 +127,12 @@ class Dispatcher:
         pieces = self._attempt(tier, member, body, stream=stream, deadline=deadline)
         try:
             first = await anext(pieces)
-        except StopAsyncIteration:
-            raise Unavailable("the answer was empty", reason="ENGINE_GARBAGE") from None
         except BaseException:
             await pieces.aclose()
             raise
-        return _resumed(first, pieces)
+        resumed = _resumed(first, pieces)
+        await anext(resumed)
+        return resumed
 
     async def _attempt(
         self, tier: Tier, member: Member[Upstream], body: bytes, *, stream: bool, deadline: Deadline
@@ -152,6 +152,8 @@ class Dispatcher:
                     try:
                         piece = await _next(pieces, patience, deadline, begun=begun)
                     except StopAsyncIteration:
+                        if not begun:
+                            raise Unavailable("the answer was empty", reason="ENGINE_GARBAGE") from None
                         return
                     if not begun:
                         begun, patience = True, self.patience.idle
@@ -199,6 +201,7 @@ async def _resumed(
     first: Sequence[bytes], rest: AsyncGenerator[Sequence[bytes], None]
 ) -> AsyncGenerator[Sequence[bytes], None]:
     async with aclosing(rest):
+        yield ()  # taken at once: closing a generator that has not started would leave `rest` open
         yield first
         async for piece in rest:
             yield piece

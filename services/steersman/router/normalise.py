@@ -19,7 +19,7 @@ _GAP = "\n[...]\n"
 class Limits:
     """Bounds of the routed text, in characters."""
 
-    text: int = 8192
+    text: int = 7500
     """Of the last user turn; of a longer one its beginning and end are kept, where questions stand."""
     context: int = 512
     """Of the turns before it; the end of them is kept."""
@@ -37,7 +37,7 @@ def routed_text(turns: Sequence[tuple[str, str]], limits: Limits) -> RoutedText:
     truncated = len(text) > limits.text
     if truncated:
         half = limits.text // 2
-        text = text[:half] + _GAP + text[-half:]
+        text = text[:half] + _GAP + text[len(text) - half :]
     context = _context(turns[:asked], limits.context)
     if context:
         text = f"{context}\n{text}"

@@ -139,6 +139,8 @@ class Routing:
 
     def _check_room(self, request: Request) -> None:
         if self.demand.router.running >= self.max_in_flight:
+            with self.demand.of_router() as want:
+                want.unmet()
             raise Overloaded("this router has too many requests in progress", reason="ROUTER_FULL")
         if request.deadline.passed:
             raise DeadlineExceeded("the deadline has passed already")
@@ -186,7 +188,7 @@ class Routing:
         with self.demand.of_tier(plan.decision.wanted_tier) as want:
             try:
                 answer = await self._send(request, plan, stream=stream)
-            except Error:
+            except (Unavailable, Overloaded, DeadlineExceeded):  # more of the tier might have met it
                 want.unmet()
                 raise
             record.first_byte_seconds = time.perf_counter() - started
@@ -241,6 +243,8 @@ def _chosen(catalogue: Catalogue, request: Request) -> Chosen:
         UnknownModel: It is the name of no policy and of no tier.
         InvalidRequest: The threshold is out of range, or the policy has no single boundary.
     """
+    if request.threshold is not None and not 0.0 <= request.threshold <= 1.0:  # NaN is not
+        raise InvalidRequest("threshold", "must be a number from 0 to 1")
     name = request.model or catalogue.default_policy
     policy = catalogue.policies.get(name)
     if policy is None:
@@ -248,8 +252,6 @@ def _chosen(catalogue: Catalogue, request: Request) -> Chosen:
         return Chosen(Policy("", "", (tier,), ()), tier, ())
     if request.threshold is None:
         return Chosen(policy, None, policy.boundaries)
-    if not 0.0 <= request.threshold <= 1.0:  # NaN is not
-        raise InvalidRequest("threshold", "must be a number from 0 to 1")
     if len(policy.boundaries) != 1:
         raise InvalidRequest("threshold", f"policy {policy.name} does not have exactly two tiers")
     return Chosen(policy, None, (request.threshold,))

@@ -10,7 +10,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cachetools import TTLCache
 
@@ -31,7 +31,7 @@ class Key:
     at which texts are cut, and the text. Without the secret nobody can tell from a key what was asked.
     """
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     text_limit: int
 
     def of(self, text: str, *, tenant: str, classifier: ClassifierId) -> bytes:
@@ -88,6 +88,8 @@ class Scorer:
         """
         classifier = self._classifier.identity
         if classifier is None:
+            with self._demand.of_classifier() as want:
+                want.unmet()
             return Scored(failure=Reason.CLASSIFIER_UNAVAILABLE)
         started = time.perf_counter()
         key = self._key.of(text, tenant=tenant, classifier=classifier)
@@ -125,13 +127,15 @@ class Scorer:
         if stored is not None:
             self._local[key] = stored
             return Scored(stored, CacheState.L2_HIT, None, classifier), took
-        try:
-            with self._demand.of_classifier() as want:
-                want.runs()
+        with self._demand.of_classifier() as want:
+            want.runs()
+            try:
                 assessment = await self._classifier.assess(text)
-        except ClassifierFailure as failure:
-            took.classify = time.perf_counter() - started - took.cache
-            return Scored(None, state, failure.reason, classifier), took
+            except ClassifierFailure as failure:
+                if failure.reason is not Reason.CLASSIFIER_FAILED:  # more classifiers would not help that one
+                    want.unmet()
+                took.classify = time.perf_counter() - started - took.cache
+                return Scored(None, state, failure.reason, classifier), took
         took.classify = time.perf_counter() - started - took.cache
         self._local[key] = assessment
         if state is CacheState.MISS:

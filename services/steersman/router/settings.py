@@ -29,8 +29,9 @@ class Requests(Group):
     """Requests in progress at once; one more is RESOURCE_EXHAUSTED."""
     default_timeout_seconds: Seconds = 300.0
     """Deadline of a request that brings none."""
-    text_characters: Count = 8192
-    """Length of the last user turn that is scored; of a longer one its beginning and end."""
+    text_characters: Count = 7500
+    """Length of the last user turn that is scored; of a longer one its beginning and end. With the context it should
+    stay below what the classifier itself takes (8,192 for `static_head`)."""
     context_characters: Annotated[int, Field(ge=0)] = 512
     """Length of the turns before it that is scored with it."""
 

@@ -23,8 +23,11 @@ class AddressLookup:
         if not target.startswith(_DNS):
             return [address.strip() for address in target.split(",") if address.strip()]
         host, _, port = target.removeprefix(_DNS).rpartition(":")
-        async with asyncio.timeout(_TIMEOUT_SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except UnicodeError as error:
+            raise OSError(f"{host} can be no name of a host") from error
         return sorted({_joined(*address[:2]) for *_, address in found})
 
 

@@ -10,6 +10,7 @@ import grpc
 from steersman.api.v1 import backend_service_pb2, backend_service_pb2_grpc
 from steersman.router.ports import Dispatch
 from steersman.runtime import rpc_errors
+from steersman.runtime.errors import BrokenOff, Overloaded, Unavailable
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
@@ -47,11 +48,16 @@ class BackendUpstream:
         call = self._stub.Generate(
             request, timeout=dispatch.timeout, metadata=tuple(dispatch.headers.items()) or None
         )
+        begun = False
         try:
             async for response in call:
+                begun = True
                 yield response.openai_chunks
-        except grpc.aio.AioRpcError as error:
-            raise rpc_errors.from_rpc_error(error) from None
+        except grpc.aio.AioRpcError as rpc_error:
+            error = rpc_errors.from_rpc_error(rpc_error)
+            if begun and isinstance(error, Unavailable | Overloaded):
+                error = BrokenOff(error.message, reason=error.reason)
+            raise error from None
         finally:
             call.cancel()
 

@@ -56,13 +56,14 @@ class PolicyFile:
             return
         if text == self._text:
             return
-        self._text = text
         try:
             read = catalogue.parse(text, environment=os.environ)
         except catalogue.CatalogueError as error:
+            self._text = text
             log.error("policy file refused, the old one stays", extra={"error": str(error)})  # noqa: TRY400 - no bug
             self.on_reload("refused")
             return
         await self.apply(read)
+        self._text = text  # only now, so that what could not be put to use is tried again
         log.info("policy file taken", extra={"policies": sorted(read.policies)})
         self.on_reload("taken")
