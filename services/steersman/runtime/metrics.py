@@ -6,12 +6,13 @@ callers are never labels.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.aiohttp import make_aiohttp_handler
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -81,10 +82,12 @@ class ProcessMetrics:
 async def metrics_server(address: str, metrics: ProcessMetrics) -> AsyncIterator[str]:
     """Serve `/metrics` while the context lasts; yields the address it listens on, as HOST:PORT."""
     host, _, port = address.rpartition(":")
-    server, thread = start_http_server(int(port), addr=host, registry=metrics.registry)
+    app = web.Application()
+    app.router.add_get("/metrics", make_aiohttp_handler(registry=metrics.registry))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
     try:
-        yield f"{host}:{server.server_port}"
+        await web.TCPSite(runner, host, int(port)).start()
+        yield f"{host}:{runner.addresses[0][1]}"
     finally:
-        await asyncio.to_thread(server.shutdown)
-        server.server_close()
-        thread.join()
+        await runner.cleanup()

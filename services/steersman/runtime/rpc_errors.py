@@ -81,7 +81,7 @@ def from_rpc_error(rpc_error: grpc.aio.AioRpcError) -> Error:
     if info.domain == DOMAIN and _ENGINE_STATUS in info.metadata:
         body = info.metadata[_ENGINE_BODY].encode()
         return Refused(message, status=int(info.metadata[_ENGINE_STATUS]), body=body)
-    if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is None:
+    if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _is_too_large(info, retry_after, message):
         return TooLarge(message, reason=reason)
     if rpc_error.code() is grpc.StatusCode.INVALID_ARGUMENT:
         return InvalidRequest("", message, reason=reason)
@@ -96,7 +96,7 @@ def _details(error: Error) -> list[Message]:
     details: list[Message] = [info]
     if isinstance(error, Refused):
         info.metadata[_ENGINE_STATUS] = str(error.status)
-        info.metadata[_ENGINE_BODY] = error.body[:_MAX_ENGINE_BODY].decode("utf-8", "replace")
+        info.metadata[_ENGINE_BODY] = _cut(error.body.decode("utf-8", "replace"), _MAX_ENGINE_BODY)
     if isinstance(error, InvalidRequest):
         violations = [
             error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.description)
@@ -108,6 +108,16 @@ def _details(error: Error) -> list[Message]:
         delay.FromMilliseconds(round(error.retry_after_seconds * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return details
+
+
+def _cut(text: str, size: int) -> str:
+    """The beginning of a text that takes at most `size` bytes."""
+    return text.encode()[:size].decode("utf-8", "ignore")
+
+
+def _is_too_large(info: error_details_pb2.ErrorInfo, retry_after: float | None, message: str) -> bool:
+    """Tells the two meanings of RESOURCE_EXHAUSTED apart; gRPC's own comes without details, and only with words."""
+    return retry_after is None if info.domain == DOMAIN else "larger than max" in message
 
 
 def _pack(message: Message) -> AnyMessage:
