@@ -89,12 +89,22 @@ def test_the_engines_own_words_come_through_grpc() -> None:
         (grpc.StatusCode.INTERNAL, Unavailable),
         (grpc.StatusCode.UNIMPLEMENTED, Unavailable),
         (grpc.StatusCode.INVALID_ARGUMENT, InvalidRequest),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, TooLarge),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, Overloaded),
     ],
 )
 def test_what_grpc_itself_says_becomes_the_nearest_error(code: grpc.StatusCode, kind: type[Error]) -> None:
     bare = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details="socket closed")
     assert type(rpc_errors.from_rpc_error(bare)) is kind
+
+
+def test_a_message_that_grpc_itself_finds_too_large_is_too_large() -> None:
+    bare = grpc.aio.AioRpcError(
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.aio.Metadata(),
+        grpc.aio.Metadata(),
+        details="Received message larger than max (9437184 vs. 8388608)",
+    )
+    assert type(rpc_errors.from_rpc_error(bare)) is TooLarge
 
 
 @pytest.mark.parametrize("error", EVERY_ERROR)

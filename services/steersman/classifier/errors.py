@@ -1,0 +1,25 @@
+"""What can go wrong around a classifier, as one tree.
+
+    ClassifierError
+    ├── DataError         training or evaluation data is missing or malformed
+    ├── ArtefactError     a trained artefact is missing, damaged or of another kind
+    └── EmbeddingsError   the static embeddings are missing or not those of the training
+
+Messages are one sentence for the person at the command line. They name files and columns, never a row's text.
+"""
+
+
+class ClassifierError(Exception):
+    """Something about data or artefacts that its user can put right."""
+
+
+class DataError(ClassifierError):
+    """Data is missing or malformed."""
+
+
+class ArtefactError(ClassifierError):
+    """An artefact cannot be used."""
+
+
+class EmbeddingsError(ClassifierError):
+    """The static embeddings cannot be used."""

@@ -1,0 +1,183 @@
+"""Which rows a head is trained on, and the guard that keeps evaluation out of them.
+
+Only the folders of `training_sources.toml` are read. A row goes when it says of itself that it is near an evaluation
+prompt, or when it shares a run of ten words with one: benchmarks leak into each other word for word.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from steersman.classifier.errors import DataError
+
+RUN_WORDS = 10
+"""Words in a row that make two prompts near."""
+
+Row = dict[str, Any]
+"""One parsed JSON line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One folder of training rows, as `training_sources.toml` describes it."""
+
+    folder: str
+    licence: str
+    reference_share: float
+    """Part of the reference traffic, in [0, 1]."""
+    strong: tuple[str, ...] = ()
+    weak: tuple[str, ...] = ()
+    difficulty: str | None = None
+    """Column that stands for the gain where no model has answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """The usable rows of one source."""
+
+    source: Source
+    texts: tuple[str, ...]
+    gains: npt.NDArray[np.float64]
+    """Success of strong less success of weak, or the difficulty; in the source's own units."""
+    wins: npt.NDArray[np.float64]
+    """Share of the pairs of a strong and a weak model that the strong one wins; NaN where no model answered."""
+    group: npt.NDArray[np.str_]
+    """Finer origin of each row, for validation."""
+    sha256: str
+    """Of the file as it was read."""
+    left_out: int
+    """Rows not used because they are near an evaluation prompt or have no label."""
+
+
+def sources() -> tuple[Source, ...]:
+    """What may be trained on."""
+    text = (
+        resources.files("steersman.classifier").joinpath("training_sources.toml").read_text(encoding="utf-8")
+    )
+    return tuple(
+        Source(
+            folder=entry["folder"],
+            licence=entry["licence"],
+            reference_share=entry["reference_share"],
+            strong=tuple(entry.get("strong", ())),
+            weak=tuple(entry.get("weak", ())),
+            difficulty=entry.get("difficulty"),
+        )
+        for entry in tomllib.loads(text)["source"]
+    )
+
+
+def runs_of(prompts: Iterable[str]) -> frozenset[int]:
+    """Fingerprints of every run of `RUN_WORDS` words; a shorter prompt is one run."""
+    return frozenset(run for prompt in prompts for run in _runs(prompt))
+
+
+def read(folder: Path, source: Source, *, forbidden: frozenset[int]) -> Examples:
+    """Read a source without the rows that are near an evaluation prompt.
+
+    Args:
+        folder: Directory that holds one `*.jsonl.gz`.
+        source: What it holds.
+        forbidden: `runs_of` the evaluation prompts.
+
+    Raises:
+        DataError: The file is missing, empty or malformed, or lacks a column or a model.
+    """
+    path = _only_file(folder)
+    content = _read_bytes(path)
+    rows = list(_parse(content, path))
+    if not rows:
+        raise DataError(f"{path} has no rows")
+    allowed = [row for row in rows if not row.get("near_eval") and forbidden.isdisjoint(_runs(row["prompt"]))]
+    labelled = [(row, gain, win) for row in allowed for gain, win in _labels(row, source)]
+    if not labelled:
+        raise DataError(
+            f"no row of {path} can be used: all are near evaluation prompts or lack the models' scores"
+        )
+    return Examples(
+        source=source,
+        texts=tuple(text_of(row) for row, _, _ in labelled),
+        gains=np.array([gain for _, gain, _ in labelled]),
+        wins=np.array([win for _, _, win in labelled]),
+        group=np.array([str(row.get("source") or source.folder) for row, _, _ in labelled]),
+        sha256=hashlib.sha256(content).hexdigest(),
+        left_out=len(rows) - len(labelled),
+    )
+
+
+def text_of(row: Row) -> str:
+    """The prompt as a model would be asked it: a multiple-choice question with its choices."""
+    options = row.get("options")
+    if not options:
+        return str(row["prompt"])
+    lettered = (f"{chr(ord('A') + index)}. {option}" for index, option in enumerate(options))
+    return "\n".join((row["prompt"], *lettered, "Answer:"))
+
+
+def _labels(row: Row, source: Source) -> Iterator[tuple[float, float]]:
+    """The gain and the share of won pairs, or nothing where a side has no score."""
+    if source.difficulty is not None:
+        yield float(_column(row, source.difficulty, source)), float("nan")
+        return
+    scores: Mapping[str, float | None] = _column(row, "scores", source)
+    strong, weak = _present(scores, source.strong), _present(scores, source.weak)
+    if strong.size and weak.size:
+        yield float(strong.mean() - weak.mean()), float((strong[:, None] > weak).mean())
+
+
+def _present(scores: Mapping[str, float | None], models: tuple[str, ...]) -> npt.NDArray[np.float64]:
+    return np.array([score for model in models if (score := scores.get(model)) is not None], dtype=np.float64)
+
+
+def _column(row: Row, name: str, source: Source) -> Any:
+    try:
+        return row[name]
+    except KeyError as error:
+        raise DataError(f"a row of {source.folder} has no column '{name}'") from error
+
+
+def _runs(prompt: str) -> Iterator[int]:
+    words = prompt.lower().split()
+    for start in range(max(len(words) - RUN_WORDS, 0) + 1):
+        yield hash(tuple(words[start : start + RUN_WORDS]))
+
+
+def _only_file(folder: Path) -> Path:
+    files = sorted(folder.glob("*.jsonl.gz"))
+    if len(files) != 1:
+        raise DataError(f"{folder} should hold one *.jsonl.gz file and holds {len(files)}")
+    return files[0]
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _parse(content: bytes, path: Path) -> Iterator[Row]:
+    try:
+        text = gzip.decompress(content).decode() if content else ""
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no gzip file of UTF-8 lines") from error
+    # Not splitlines, which also splits at separators that JSON strings may hold.
+    for number, line in enumerate(text.rstrip("\n").split("\n") if text else (), start=1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}, line {number}: not JSON") from error
+        if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
+            raise DataError(f"{path}, line {number}: no column 'prompt'")
+        yield row

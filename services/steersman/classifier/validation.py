@@ -1,0 +1,41 @@
+"""Leave-one-source-out validation: how a head does on a domain that it has never seen.
+
+It chooses the hyper-parameters. The benchmarks never do: a number that helped to choose measures nothing afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steersman.classifier.fitting import Linear
+from steersman.classifier.metrics import Ranking
+from steersman.classifier.training_set import TrainingSet
+
+Fit = Callable[[TrainingSet], Linear]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """One source that was left out."""
+
+    source: str
+    rows: int
+    apgr: float
+    """Of the head trained on all the others; .5 is random."""
+
+
+def leave_one_out(pool: TrainingSet, names: Sequence[str], *, fit: Fit) -> tuple[Fold, ...]:
+    """Train once for each source that models have answered, without it, and measure on it."""
+    answered = [index for index in range(len(names)) if not np.isnan(pool.wins[pool.source == index]).any()]
+    return tuple(_fold(pool, index, name=names[index], fit=fit) for index in answered)
+
+
+def _fold(pool: TrainingSet, index: int, *, name: str, fit: Fit) -> Fold:
+    held_out = pool.source == index
+    head = fit(pool.of(~held_out))
+    unseen = pool.of(held_out)
+    curve = Ranking(head(unseen.inputs), unseen.gains).curve()
+    return Fold(source=name, rows=len(unseen.gains), apgr=curve.apgr())

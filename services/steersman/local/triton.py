@@ -1,0 +1,125 @@
+"""The real Triton Inference Server of the local system, with the Python backend and its OpenTelemetry tracer.
+
+Triton finds the Python backend and the stub for one version of Python in a folder that is put together here from the
+wheel's files. The stub embeds the Python of this environment, but takes the environment of the first `python3` on its
+PATH for its own; it heeds neither PYTHONPATH nor PYTHONHOME.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from steersman.local import machine
+from steersman.local.parts import Parts
+from steersman.local.probes import http_ok
+from steersman.local.processes import Program
+
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # where Triton puts its regions; nothing is written here
+_TRACE_DELAY_MS: Final = 200
+"""How long Triton keeps spans back to send more of them at once."""
+_STUB: Final = "triton_python_backend_stub"
+
+
+@dataclass(frozen=True, slots=True)
+class TritonPorts:
+    """Where Triton listens."""
+
+    grpc: int
+    http: int
+    metrics: int
+
+
+def triton(
+    parts: Parts,
+    *,
+    repository: Path,
+    ports: TritonPorts,
+    folder: Path,
+    traces_url: str | None = None,
+    name: str = "triton",
+) -> Program:
+    """A Triton server.
+
+    Args:
+        parts: Where its files are.
+        repository: The models to serve.
+        ports: Where to listen.
+        folder: A folder of this server's own, for the backend that it loads.
+        traces_url: Where to send spans as OTLP JSON; None sends none.
+        name: Names the process.
+    """
+    region = f"steersman-{ports.grpc}-"
+    remove_shared_memory(region)
+    return Program(
+        name=name,
+        argv=(
+            str(parts.triton / "bin" / "tritonserver"),
+            f"--model-repository={repository}",
+            f"--backend-directory={link_backends(parts, folder)}",
+            f"--backend-config=python,shm-region-prefix-name={region}",
+            *_listen(ports),
+            *_trace(traces_url),
+            "--exit-timeout-secs=5",
+        ),
+        environment=_environment(parts),
+        ready=http_ok(f"http://127.0.0.1:{ports.http}/v2/health/ready"),
+    )
+
+
+def link_backends(parts: Parts, folder: Path) -> Path:
+    """Put the Python backend together with the stub for the running Python. Returns the backend directory."""
+    backends = folder / "backends"
+    python = backends / "python"
+    python.mkdir(parents=True, exist_ok=True)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    sources = [
+        *(parts.triton / "backends" / "python").iterdir(),
+        parts.triton / "python_backend_stubs" / version / _STUB,
+    ]
+    for source in sources:
+        link = python / source.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(source)
+    return backends
+
+
+def remove_shared_memory(prefix: str) -> None:
+    """Remove what a Triton that was killed has left of its shared memory."""
+    for region in _SHARED_MEMORY.glob(f"{prefix}*"):
+        region.unlink(missing_ok=True)
+
+
+def _listen(ports: TritonPorts) -> list[str]:
+    named = {"grpc": ports.grpc, "http": ports.http, "metrics": ports.metrics}
+    return [
+        flag
+        for kind, port in named.items()
+        for flag in (f"--{kind}-address=127.0.0.1", f"--{kind}-port={port}")
+    ]
+
+
+def _trace(url: str | None) -> list[str]:
+    """Flags of the tracer: every request's span, which becomes a child of the caller's when it names one."""
+    if url is None:
+        return []
+    return [
+        "--trace-config=mode=opentelemetry",
+        f"--trace-config=opentelemetry,url={url}",
+        "--trace-config=opentelemetry,resource=service.name=triton",
+        "--trace-config=rate=1",
+        "--trace-config=level=TIMESTAMPS",
+        f"--trace-config=opentelemetry,bsp_schedule_delay={_TRACE_DELAY_MS}",
+    ]
+
+
+def _environment(parts: Parts) -> dict[str, str]:
+    library = Path(machine.own_shared_library())
+    libraries = [parts.triton_libraries, *([library.parent] if library.is_absolute() else [])]
+    return {
+        "LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries)),
+        "PATH": os.pathsep.join([str(parts.triton_programs), os.environ.get("PATH", os.defpath)]),
+    }

@@ -1,0 +1,18 @@
+"""Fixtures that any test may ask for, and the mark of those tests that start real parts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+pytest_plugins = ["fixtures.real_parts", "fixtures.whole_system", "fixtures.router_process"]
+
+REAL: Final = frozenset({"parts"})
+"""Fixtures behind every real part: a test that needs one of them, directly or not, is an integration test."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if REAL.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.integration)

@@ -1,0 +1,94 @@
+"""What Steersman relies on in an address source, asked of the fake one and of static lists and DNS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from fakes.addresses import FakeAddresses
+from steersman.router.adapters.addresses import AddressLookup
+from steersman.router.ports import AddressSource
+
+
+@dataclass
+class Subject:
+    """A source under test, a target that it knows, and one that it does not."""
+
+    source: AddressSource
+    known: str
+    expected: set[str]
+    unknown: str
+
+
+class AddressSourceContract:
+    """The suite; a subclass says which source is the `subject`."""
+
+    async def test_all_addresses_are_found(self, subject: Subject) -> None:
+        assert subject.expected <= set(await subject.source.addresses(subject.known))
+
+    async def test_no_address_is_found_twice(self, subject: Subject) -> None:
+        found = await subject.source.addresses(subject.known)
+        assert len(found) == len(set(found))
+
+    async def test_asking_again_finds_the_same(self, subject: Subject) -> None:
+        first, second = [await subject.source.addresses(subject.known) for _ in range(2)]
+        assert first == second
+
+    async def test_what_cannot_be_found_out_is_an_os_error(self, subject: Subject) -> None:
+        with pytest.raises(OSError, match=r".+"):
+            await subject.source.addresses(subject.unknown)
+
+
+class TestFake(AddressSourceContract):
+    @pytest.fixture
+    def subject(self) -> Subject:
+        class Source(FakeAddresses):
+            async def addresses(self, target: str) -> list[str]:
+                self.down = target == "unknown"
+                return list(await super().addresses(target))
+
+        return Subject(Source(("a:1", "b:1")), "known", {"a:1", "b:1"}, "unknown")
+
+
+class TestDns(AddressSourceContract):
+    @pytest.fixture
+    def subject(self) -> Subject:
+        return Subject(
+            AddressLookup(), "dns:///localhost:9001", {"127.0.0.1:9001"}, "dns:///no-such-name.invalid:9001"
+        )
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            pytest.param(f"dns:///{'x' * 64}:80", id="a label that no name can have"),
+            pytest.param("dns:///..:80", id="empty labels"),
+            pytest.param("dns:///localhost:no-such-service", id="no such port"),
+            pytest.param("dns:///localhost", id="no port"),
+            pytest.param("dns:///", id="nothing"),
+        ],
+    )
+    async def test_a_target_that_makes_no_sense_is_an_os_error_too(
+        self, subject: Subject, target: str
+    ) -> None:
+        with pytest.raises(OSError, match=r".+"):
+            await subject.source.addresses(target)
+
+    async def test_an_address_of_version_six_is_written_in_brackets(self, subject: Subject) -> None:
+        assert await subject.source.addresses("dns:///::1:9001") == ["[::1]:9001"]
+
+    def test_a_name_that_is_not_resolved_in_time_is_an_os_error_too(self) -> None:
+        assert issubclass(TimeoutError, OSError)
+
+
+@pytest.mark.parametrize(
+    ("target", "addresses"),
+    [
+        pytest.param("triton:8001", ["triton:8001"], id="one"),
+        pytest.param("a:1,b:2", ["a:1", "b:2"], id="several"),
+        pytest.param(" a:1 , b:2, ", ["a:1", "b:2"], id="with white space"),
+        pytest.param("http://engine:8000/v1", ["http://engine:8000/v1"], id="a URL"),
+    ],
+)
+async def test_a_static_target_is_its_own_answer(target: str, addresses: list[str]) -> None:
+    assert await AddressLookup().addresses(target) == addresses

@@ -1,0 +1,22 @@
+"""A fake address source: the test says which addresses there are, and when they cannot be found out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass
+class FakeAddresses:
+    """Implements `steersman.router.ports.AddressSource`; its knobs are plain attributes."""
+
+    found: Sequence[str] = ("fake:1",)
+    down: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    async def addresses(self, target: str) -> Sequence[str]:
+        """See `steersman.router.ports.AddressSource.addresses`."""
+        self.asked.append(target)
+        if self.down:
+            raise OSError("the name cannot be resolved")
+        return list(self.found)

@@ -1,0 +1,174 @@
+"""A whole router on fakes: everything of the request's path is real but what lies behind its ports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import orjson
+
+from fakes.addresses import FakeAddresses
+from fakes.catalogue import THRESHOLD, a_catalogue
+from fakes.classifier import FakeClassifier
+from fakes.clock import FakeClock
+from fakes.ledger import FakeLedger
+from fakes.score_store import FakeScoreStore
+from fakes.upstream import FakeUpstream
+from steersman.openai_api import body
+from steersman.router.accounting import Record
+from steersman.router.demand import Demand
+from steersman.router.dispatch import Dispatcher, Patience
+from steersman.router.fleet import Fleet
+from steersman.router.model import Catalogue, Decision
+from steersman.router.normalise import Limits
+from steersman.router.ports import Upstream
+from steersman.router.retry import RetryBudget
+from steersman.router.routing import Request, Routing
+from steersman.router.scoring import Key, Scorer
+from steersman.runtime.breaker import Breaker
+from steersman.runtime.deadline import Deadline
+
+
+@dataclass
+class RouterOnFakes:
+    """A router, and the fakes that it stands on."""
+
+    routing: Routing
+    classifier: FakeClassifier
+    store: FakeScoreStore
+    upstreams: dict[str, list[FakeUpstream]]
+    """By tier."""
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    clock: FakeClock = field(default_factory=FakeClock)
+
+    @property
+    def demand(self) -> Demand:
+        """What the router counts."""
+        return self.routing.demand
+
+    @property
+    def weak(self) -> FakeUpstream:
+        """The first upstream of tier weak."""
+        return self.upstreams["weak"][0]
+
+    @property
+    def strong(self) -> FakeUpstream:
+        """The first upstream of tier strong."""
+        return self.upstreams["strong"][0]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left over of any request."""
+        gauges = [self.demand.router, self.demand.classifier, *self.demand.tiers.values()]
+        upstreams = [upstream for tier in self.upstreams.values() for upstream in tier]
+        return not any(gauge.waiting or gauge.running for gauge in gauges) and not any(
+            upstream.running for upstream in upstreams
+        )
+
+    def easy(self) -> None:
+        """Have every query score below the threshold."""
+        self.classifier.score = lambda _: THRESHOLD - 0.1
+
+    def hard(self) -> None:
+        """Have every query score above the threshold."""
+        self.classifier.score = lambda _: THRESHOLD + 0.1
+
+    async def decided(self, request: Request | None = None) -> Decision:
+        """The decision on a request."""
+        record = await self.routing.route(request or a_request())
+        assert record.decision is not None
+        return record.decision
+
+    async def streamed(self, request: Request) -> tuple[list[bytes], Record]:
+        """The chunks of an answer, and its record in the end."""
+        async with aclosing(self.routing.stream(request)) as stream:
+            items = [item async for item in stream]
+        return [chunk for _, chunks in items for chunk in chunks], items[-1][0]
+
+
+async def a_fleet(
+    upstreams: Sequence[FakeUpstream], clock: FakeClock | None = None, *, threshold: int = 2
+) -> Fleet[Upstream]:
+    """A fleet of fakes, whose breakers open after `threshold` failures and cool down in ten seconds."""
+    by_address = {upstream.address: upstream for upstream in upstreams}
+
+    async def connect(address: str) -> Upstream:
+        return by_address[address]
+
+    fleet: Fleet[Upstream] = Fleet(
+        "target",
+        FakeAddresses(tuple(by_address)),
+        connect,
+        partial(Breaker, threshold=threshold, cooldown=10.0, clock=clock or FakeClock()),
+    )
+    await fleet.refresh()
+    return fleet
+
+
+async def router_on_fakes(
+    catalogue: Catalogue | None = None,
+    *,
+    addresses: int = 1,
+    patience: Patience | None = None,
+    max_in_flight: int = 100,
+) -> RouterOnFakes:
+    """A router with so many addresses a tier."""
+    catalogue = catalogue or a_catalogue()
+    classifier, store, demand, ledger, clock = (
+        FakeClassifier(),
+        FakeScoreStore(),
+        Demand(),
+        FakeLedger(),
+        FakeClock(),
+    )
+    upstreams = {
+        name: [FakeUpstream(f"{name}-{number}:1") for number in range(addresses)] for name in catalogue.tiers
+    }
+    scorer = Scorer(
+        classifier=classifier,
+        store=store,
+        key=Key(b"secret", 8192),
+        demand=demand,
+        entries=100,
+        ttl_seconds=60.0,
+        clock=clock,
+    )
+    dispatcher = Dispatcher(
+        fleets={name: await a_fleet(each, clock) for name, each in upstreams.items()},
+        patience=patience or Patience(first_byte=5.0, whole=5.0, idle=5.0),
+        budget=RetryBudget(clock=clock),
+    )
+    routing = Routing(
+        catalogue=catalogue,
+        scorer=scorer,
+        dispatcher=dispatcher,
+        demand=demand,
+        ledger=ledger,
+        limits=Limits(),
+        max_in_flight=max_in_flight,
+    )
+    return RouterOnFakes(routing, classifier, store, upstreams, ledger, clock)
+
+
+def a_request(
+    text: str = "What is a rhumb line?",
+    *,
+    model: str = "",
+    threshold: float | None = None,
+    seconds: float = 60.0,
+    tenant: str = "default",
+    **fields: Any,
+) -> Request:
+    """A request with one user turn; `fields` are further ones of its body."""
+    raw = orjson.dumps({"messages": [{"role": "user", "content": text}], **fields})
+    chat = body.parse(raw, max_messages=100)
+    return Request(
+        tenant=tenant,
+        model=model or chat.model,
+        body=chat,
+        deadline=Deadline.after(seconds),
+        threshold=threshold,
+    )

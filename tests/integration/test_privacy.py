@@ -1,0 +1,164 @@
+"""What callers write stays between them and the engine: not in Redis, logs, metrics, spans, nor in anybody's errors."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import AsyncIterator
+
+import grpc
+import orjson
+import pytest
+import redis.asyncio
+
+from fixtures.callers import body, calling, conversation, failure, fetch, responses, until
+from steersman.api.v1 import router_service_pb2 as pb
+from steersman.local.system import System
+
+CANARY = f"canary{secrets.token_hex(6)}"
+"""Stands in every prompt of this module, and nowhere else on earth."""
+KEY = f"sk-{CANARY}"
+
+
+async def post(system: System, data: bytes, **headers: str) -> int:
+    sent = {"Authorization": f"Bearer {KEY}", **headers}
+    answer = await fetch(f"{system.addresses.router_http}/v1/chat/completions", data=data, headers=sent)
+    return answer.status
+
+
+async def ask_well(system: System) -> None:
+    text = f"My name is {CANARY}, what is yours?"
+    assert await post(system, body(text)) == 200
+    assert await post(system, body(text)) == 200
+    assert await post(system, body(text, stream=True)) == 200
+    assert await post(system, body(text, user=CANARY, metadata={"a": CANARY})) == 200
+    async with calling(system.addresses.router_grpc) as caller:
+        for threshold in (0.0, 1.0):
+            await caller.complete(text, threshold=threshold)
+            await responses(caller.chat(text, threshold=threshold))
+
+
+async def ask_badly(system: System) -> None:
+    long = f"{CANARY} " * 20_000
+    bodies = {
+        body(CANARY, model=CANARY): 400,
+        body(CANARY, max_tokens=CANARY): 400,
+        body(f"{CANARY}\0"): 400,
+        body(long): 400,
+        body(CANARY)[:-2]: 400,
+        CANARY.encode(): 400,
+        orjson.dumps({"messages": [{"role": CANARY, "content": CANARY}]}): 400,
+        body(
+            CANARY, response_format={"type": "json_schema", "json_schema": {"schema": {"type": CANARY}}}
+        ): 400,
+        body(CANARY, messages=[{"role": "user", "content": [{"type": CANARY}]}]): 400,
+        body(long * 60): 413,
+    }
+    for data, status in bodies.items():
+        assert await post(system, data) == status
+    assert await post(system, body(CANARY), **{"x-steersman-threshold": CANARY}) == 400
+    await fetch(f"{system.addresses.router_http}/{CANARY}?q={CANARY}")
+    async with calling(system.addresses.router_grpc) as caller:
+        requests = [
+            pb.CompleteRequest(conversation=conversation(CANARY), model=CANARY),
+            pb.CompleteRequest(openai_body=CANARY.encode()),
+            pb.CompleteRequest(conversation=conversation(long)),
+            pb.CompleteRequest(conversation=conversation(f"{CANARY}\0")),
+        ]
+        for request in requests:
+            error = await failure(caller.stub.Complete(request, timeout=20))
+            assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+        await failure(caller.complete(CANARY, max_tokens=1000, seconds=0.3, model="weak"))
+        caller.chat(CANARY, max_tokens=1000, model="weak").cancel()
+        await failure(caller.raw(f"/{CANARY}/{CANARY}", CANARY.encode()))
+
+
+@pytest.fixture
+async def asked(system: System) -> None:
+    """Prompts with the canary, good and bad, have been through the system."""
+    await ask_well(system)
+    await ask_badly(system)
+
+
+@pytest.fixture
+async def store(system: System) -> AsyncIterator[redis.asyncio.Redis]:
+    async with redis.asyncio.from_url(system.addresses.redis) as client:
+        yield client
+
+
+async def dump(store: redis.asyncio.Redis) -> bytes:
+    """All keys and values."""
+    keys = [key async for key in store.scan_iter()]
+    values = await store.mget(keys) if keys else []
+    return repr((keys, values)).encode()
+
+
+async def traces(system: System) -> bytes:
+    """Every span that the collector has kept."""
+    listed = (await fetch(system.addresses.traces)).json["traces"]
+    return b"".join([(await fetch(f"{system.addresses.traces}/{each['trace_id']}")).body for each in listed])
+
+
+@pytest.mark.usefixtures("asked")
+async def test_nothing_that_a_caller_wrote_is_found_anywhere_behind_the_router(
+    system: System, store: redis.asyncio.Redis
+) -> None:
+    async def written() -> bool:
+        return b"steersman:score" in await dump(store)
+
+    async def collected() -> bool:
+        return b"UNKNOWN_MODEL" in await traces(system)
+
+    await until(written)
+    await until(collected)
+    ports = [system.addresses.metrics, *_metrics_of_backends(system)]
+    places = {
+        "Redis": await dump(store),
+        "the spans": await traces(system),
+        **{f"the metrics at {url}": (await fetch(url)).body for url in ports},
+        **{f"the log of {name}": process.log.read_bytes() for name, process in system.processes.items()},
+    }
+    assert len(places) == 5 + len(system.processes)
+    for place, content in places.items():
+        assert content or place.startswith("the log"), f"{place} is empty, and proves nothing"
+        assert CANARY.encode() not in content, f"the canary is in {place}"
+
+
+def _metrics_of_backends(system: System) -> list[str]:
+    return [f"http://{tier.backend.metrics}/metrics" for tier in system.plan.layout.tiers.values()]
+
+
+@pytest.mark.usefixtures("asked")
+async def test_what_redis_holds_is_a_few_numbers_that_expire(store: redis.asyncio.Redis) -> None:
+    async def written() -> bool:
+        return bool(await store.dbsize())
+
+    await until(written)
+    async for key in store.scan_iter():
+        assert len(key) == len(b"steersman:score:1:") + 32
+        assert 0 < await store.ttl(key) <= 86_400 * 1.1 + 1
+        assert len(await store.get(key) or b"") == 14
+
+
+async def test_a_key_cannot_be_guessed_without_the_secret(system: System, store: redis.asyncio.Redis) -> None:
+    text = f"Guess me, {CANARY}"
+    async with calling(system.addresses.router_grpc) as caller:
+        await caller.route(text)
+
+    async def written() -> bool:
+        return bool(await store.dbsize())
+
+    await until(written)
+    content = await dump(store)
+    for algorithm in ("sha256", "sha1", "md5", "blake2b"):
+        digest = hashlib.new(algorithm, text.encode())
+        assert digest.digest()[:16] not in content
+        assert digest.hexdigest().encode() not in content
+
+
+async def test_an_error_does_not_repeat_the_prompt(system: System) -> None:
+    url = f"{system.addresses.router_http}/v1/chat/completions"
+    for data in (body(f"{CANARY}\0"), body(CANARY)[:-2], body(CANARY, max_tokens=-1), body(CANARY * 20_000)):
+        answer = await fetch(url, data=data)
+        assert answer.status == 400
+        assert CANARY.encode() not in answer.body

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steersman.classifier.embeddings import DIRECTORY_VARIABLE
+from steersman.cli.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def _environment(embeddings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(embeddings))
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+@pytest.fixture
+def trained(data: Path, tmp_path: Path) -> Path:
+    assert main(["train", "static_head", "--data", str(data), "--out", str(tmp_path / "artefact")]) == 0
+    return tmp_path / "artefact"
+
+
+def test_train_writes_an_artefact_and_tells_its_digest(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "artefact"
+    assert main(["train", "static_head", "--data", str(data), "--out", str(out)]) == 0
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    captured = capsys.readouterr()
+    assert manifest["artefact_digest"] in captured.out
+    assert "validating" in captured.err
+
+
+def test_evaluate_prints_the_method_beside_random_oracle_and_length(
+    data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "results.json"
+    arguments = ["--artefact", str(trained), "--resamples", "20", "--json", str(file)]
+    assert main(["evaluate", "--data", str(data), *arguments]) == 0
+    printed = capsys.readouterr().out
+    for word in ("random", "oracle", "prompt length", "static_head", "mt_bench (n=7)", "APGR", "CPT(50)"):
+        assert word in printed
+    results = json.loads(file.read_text(encoding="utf-8"))
+    assert len(results["results"]) == 12
+    assert set(results["results"][0]["measures"]) == {"CPT(50)", "CPT(80)", "APGR"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["train", "static_head", "--data", "nowhere", "--out", "x"], "no folder", id="no data"),
+        pytest.param(["evaluate", "--data", "nowhere"], "no folder", id="nothing to evaluate on"),
+        pytest.param(["evaluate", "--data", ".", "--artefact", "nowhere"], "cannot read", id="no artefact"),
+    ],
+)
+def test_what_went_wrong_is_one_sentence_and_status_1(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param([], id="nothing"),
+        pytest.param(["train", "no_such_method", "--data", ".", "--out", "x"], id="unknown method"),
+        pytest.param(["evaluate"], id="no data"),
+        pytest.param(["evaluate", "--data", ".", "--resamples", "0"], id="no resamples"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_status_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+
+
+def test_help_names_the_commands_and_shows_their_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    printed = capsys.readouterr().out
+    assert "train" in printed
+    assert "evaluate" in printed
+    assert "typical use" in printed

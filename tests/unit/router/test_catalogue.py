@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given, strategies as st
+
+from steersman.router.catalogue import CatalogueError, parse
+from steersman.router.model import Capabilities, Catalogue, Fallback, Price, UpstreamSpec
+
+GOOD = """
+tiers:
+  weak:
+    model: SmolLM2-135M-Instruct
+    upstream: { kind: backend, target: "dns:///weak:9001" }
+    price: { input_usd_per_million_tokens: 0.1, output_usd_per_million_tokens: 0.4 }
+    capabilities: { context_window: 2048, tools: false }
+  strong:
+    model: gpt-5
+    upstream: { kind: openai, url: "https://api.example/v1", api_key_env: STRONG_KEY }
+    price:
+      input_usd_per_million_tokens: 2.5
+      output_usd_per_million_tokens: 10
+      joules_per_output_token: 3
+    capabilities: { context_window: 128000, images: true }
+policies:
+  auto: { tiers: [weak, strong], threshold: 0.7 }
+  careful: { tiers: [weak, strong], boundaries: [0.2], fallback: strong, tier_fallback: false }
+  cheap: { tiers: [weak] }
+default_policy: auto
+"""
+ENVIRONMENT = {"STRONG_KEY": "hush"}
+
+
+def read(text: str = GOOD, environment: dict[str, str] | None = None) -> Catalogue:
+    return parse(text.encode(), environment=ENVIRONMENT if environment is None else environment)
+
+
+def changed(old: str, new: str) -> str:
+    assert GOOD.count(old) == 1
+    return GOOD.replace(old, new)
+
+
+def fault(text: str | bytes, environment: dict[str, str] | None = None) -> str:
+    raw = text.encode() if isinstance(text, str) else text
+    with pytest.raises(CatalogueError) as refused:
+        parse(raw, environment=ENVIRONMENT if environment is None else environment)
+    return str(refused.value)
+
+
+def test_tiers_are_read_with_all_that_they_are() -> None:
+    strong = read().tiers["strong"]
+    assert (strong.name, strong.model) == ("strong", "gpt-5")
+    assert strong.upstream == UpstreamSpec("openai", "https://api.example/v1", "hush")
+    assert strong.price == Price(2.5, 10.0, 3.0)
+    assert strong.capabilities == Capabilities(128_000, images=True, tools=True, json_schema=True)
+
+
+def test_a_backends_target_is_read() -> None:
+    assert read().tiers["weak"].upstream == UpstreamSpec("backend", "dns:///weak:9001", None)
+
+
+def test_policies_are_read_with_all_that_they_are() -> None:
+    careful = read().policies["careful"]
+    assert (careful.name, careful.tiers, careful.boundaries) == ("careful", ("weak", "strong"), (0.2,))
+    assert (careful.fallback, careful.tier_fallback) == (Fallback.STRONG, False)
+
+
+def test_a_threshold_is_short_for_one_boundary() -> None:
+    assert read().policies["auto"].boundaries == (0.7,)
+
+
+def test_what_a_policy_does_not_say_has_a_default() -> None:
+    auto = read().policies["auto"]
+    assert (auto.fallback, auto.tier_fallback) == (Fallback.PROPORTIONAL, True)
+
+
+def test_a_policy_may_have_one_tier_and_then_no_boundary() -> None:
+    assert read().policies["cheap"].boundaries == ()
+
+
+def test_names_keep_their_order() -> None:
+    assert list(read().tiers) == ["weak", "strong"]
+    assert list(read().policies) == ["auto", "careful", "cheap"]
+    assert read().default_policy == "auto"
+
+
+def test_a_policys_version_changes_with_the_policy_and_with_nothing_else() -> None:
+    before, after = read().policies, read(changed("threshold: 0.7", "threshold: 0.71")).policies
+    assert before["auto"].version != after["auto"].version
+    assert before["careful"].version == after["careful"].version
+    assert read().policies["auto"].version == before["auto"].version
+
+
+def test_a_key_is_not_shown() -> None:
+    assert "hush" not in repr(read())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "what"),
+    [
+        pytest.param("threshold: 0.7", "treshold: 0.7", "policies.auto.treshold", "Extra", id="misspelt key"),
+        pytest.param("default_policy:", "default:", "default_policy", "required", id="missing key"),
+        pytest.param("default_policy: auto", "", "default_policy", "required", id="no default"),
+        pytest.param("default_policy: auto", "default_policy: x", "file", "x does not exist", id="default"),
+        pytest.param("threshold: 0.7", "threshold: 1.5", "policies.auto.threshold", "1", id="threshold"),
+        pytest.param("threshold: 0.7", "threshold: .nan", "policies.auto.threshold", "", id="NaN"),
+        pytest.param("threshold: 0.7", "threshold: high", "policies.auto.threshold", "number", id="word"),
+        pytest.param("boundaries: [0.2]", "boundaries: [-1]", "careful.boundaries.0", "0", id="boundary"),
+        pytest.param(
+            "boundaries: [0.2]", "boundaries: [.nan]", "careful.boundaries.0", "", id="NaN boundary"
+        ),
+        pytest.param(
+            "boundaries: [0.2]", "boundaries: [0.2, 0.3]", "careful", "2 tiers need 1", id="too many"
+        ),
+        pytest.param(", threshold: 0.7", "", "policies.auto", "either threshold or bound", id="no boundary"),
+        pytest.param(
+            "threshold: 0.7", "threshold: 0.7, boundaries: [0.7]", "policies.auto", "either", id="two ways"
+        ),
+        pytest.param("[weak]", "[]", "policies.cheap.tiers", "at least 1", id="no tiers"),
+        pytest.param("[weak]", "[other]", "file", "cheap names tiers that do not exist: other", id="tier"),
+        pytest.param(
+            "tiers: [weak] ", "tiers: [weak, weak], threshold: 0.5", "cheap", "once", id="a tier twice"
+        ),
+        pytest.param(
+            "tiers: [weak] ",
+            "tiers: [weak, strong, other], boundaries: [0.5, 0.2]",
+            "policies.cheap",
+            "ascend",
+            id="descending",
+        ),
+        pytest.param("cheap:", "strong:", "file", "strong names both", id="ambiguous name"),
+        pytest.param("  cheap:", "  Cheap Policy:", "policies.Cheap Policy", "pattern", id="name"),
+        pytest.param("fallback: strong", "fallback: luck", "careful.fallback", "proportional", id="fallback"),
+        pytest.param("kind: backend", "kind: telnet", "tiers.weak.upstream.kind", "backend", id="kind"),
+        pytest.param(
+            "kind: backend", "kind: openai", "tiers.weak.upstream", "openai has a url and no", id="no url"
+        ),
+        pytest.param(
+            "kind: openai", "kind: backend", "tiers.strong.upstream", "has a target and no", id="no target"
+        ),
+        pytest.param("dns:///weak:9001", "weak", "tiers.weak.upstream", "HOST:PORT", id="no port"),
+        pytest.param("dns:///weak:9001", "", "tiers.weak.upstream", "HOST:PORT", id="empty target"),
+        pytest.param("dns:///weak:9001", "weak:99999", "tiers.weak.upstream", "HOST:PORT", id="port"),
+        pytest.param("dns:///weak:9001", "dns:///:9001", "tiers.weak.upstream", "HOST:PORT", id="no host"),
+        pytest.param(
+            "https://api.example/v1", "api.example", "tiers.strong.upstream", "http", id="no scheme"
+        ),
+        pytest.param("https://api.example/v1", "https://", "tiers.strong.upstream", "http", id="no url host"),
+        pytest.param(
+            "https://api.example/v1", "http://x:99999", "tiers.strong.upstream", "http", id="url port"
+        ),
+        pytest.param("https://api.example/v1", "ftp://x", "tiers.strong.upstream", "http", id="scheme"),
+        pytest.param("context_window: 2048", "context_window: 0", "context_window", "0", id="no context"),
+        pytest.param(
+            "input_usd_per_million_tokens: 0.1",
+            "input_usd_per_million_tokens: -1",
+            "weak.price.input",
+            "0",
+            id="price",
+        ),
+        pytest.param(
+            "input_usd_per_million_tokens: 0.1",
+            "input_usd_per_million_tokens: .inf",
+            "weak.price.input",
+            "finite",
+            id="boundless price",
+        ),
+        pytest.param("    model: gpt-5\n", "", "tiers.strong.model", "required", id="no model"),
+        pytest.param("  weak:\n", "  strong:\n", "", "strong", id="a key twice"),
+    ],
+)
+def test_each_fault_is_named_with_its_place(old: str, new: str, where: str, what: str) -> None:
+    told = fault(changed(old, new))
+    assert where in told
+    assert what in told
+
+
+def test_all_faults_of_fields_are_named_at_once() -> None:
+    told = fault(changed("threshold: 0.7", "threshold: 7").replace("kind: backend", "kind: telnet"))
+    assert "policies.auto.threshold" in told
+    assert "tiers.weak.upstream.kind" in told
+
+
+@pytest.mark.parametrize("environment", [{}, {"STRONG_KEY": ""}])
+def test_a_key_that_is_not_in_the_environment_is_a_fault(environment: dict[str, str]) -> None:
+    assert "tiers.strong.upstream: STRONG_KEY is not set" in fault(GOOD, environment)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b"just words", id="words"),
+        pytest.param(b"tiers: {", id="not YAML"),
+        pytest.param(b"\xff\xfe\x00", id="not UTF-8"),
+        pytest.param(b"tiers: \x00", id="NUL"),
+        pytest.param(b"!!python/object/apply:os.system [ls]", id="a tag"),
+        pytest.param(b"a: &a [*a]", id="an alias of itself"),
+        pytest.param(b"[" * 10_000, id="nested without end"),
+    ],
+)
+def test_what_is_no_policy_file_is_refused_and_nothing_worse(text: bytes) -> None:
+    assert fault(text)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_do_more_than_be_refused(text: bytes) -> None:
+    with pytest.raises(CatalogueError):
+        parse(text, environment={})
+
+
+def test_nothing_of_a_bad_file_is_taken() -> None:
+    data = yaml.safe_load(GOOD)
+    data["policies"]["cheap"]["tiers"] = ["other"]
+    fault(yaml.safe_dump(data))

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from fakes.addresses import FakeAddresses
+from fakes.upstream import FakeUpstream
+from steersman.router.fleet import Fleet
+from steersman.router.model import UpstreamSpec
+from steersman.router.ports import Upstream
+from steersman.router.upstreams import Upstreams
+from steersman.runtime.breaker import Breaker
+
+WEAK = UpstreamSpec("backend", "weak:9001")
+STRONG = UpstreamSpec("openai", "https://strong.example/v1", "key")
+OTHER = UpstreamSpec("backend", "other:9001")
+
+
+class Made:
+    """What was connected, in the order in which it was."""
+
+    def __init__(self) -> None:
+        self.clients: dict[str, FakeUpstream] = {}
+
+    def fleet(self, spec: UpstreamSpec) -> Fleet[Upstream]:
+        async def connect(address: str) -> Upstream:
+            self.clients[spec.target] = FakeUpstream(address)
+            return self.clients[spec.target]
+
+        return Fleet(spec.target, FakeAddresses(), connect, lambda: Breaker(threshold=1, cooldown=1.0))
+
+
+@pytest.fixture
+def made() -> Made:
+    return Made()
+
+
+@pytest.fixture
+async def upstreams(made: Made) -> AsyncIterator[Upstreams]:
+    async with Upstreams(made.fleet) as upstreams:
+        await upstreams.apply({"weak": WEAK, "strong": STRONG})
+        yield upstreams
+
+
+async def one_look(upstreams: Upstreams) -> None:
+    """Follow the addresses until that has been done once."""
+    following = asyncio.create_task(upstreams.keep_fresh(0.0))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    following.cancel()
+
+
+async def test_each_tier_has_a_fleet(upstreams: Upstreams) -> None:
+    assert {name: fleet.target for name, fleet in upstreams.fleets.items()} == {
+        "weak": WEAK.target,
+        "strong": STRONG.target,
+    }
+    assert len(upstreams.breakers) == 2
+
+
+async def test_a_tier_whose_upstream_has_not_changed_keeps_its_fleet(upstreams: Upstreams) -> None:
+    weak, strong = upstreams.fleets["weak"], upstreams.fleets["strong"]
+    await upstreams.apply({"weak": WEAK, "strong": OTHER})
+    assert upstreams.fleets["weak"] is weak
+    assert upstreams.fleets["strong"] is not strong
+
+
+async def test_a_new_key_is_a_new_fleet(upstreams: Upstreams) -> None:
+    strong = upstreams.fleets["strong"]
+    await upstreams.apply({"weak": WEAK, "strong": UpstreamSpec("openai", STRONG.target, "new key")})
+    assert upstreams.fleets["strong"] is not strong
+
+
+async def test_the_dispatcher_sees_changes_in_the_mapping_that_it_was_given(upstreams: Upstreams) -> None:
+    seen = upstreams.fleets
+    await upstreams.apply({"weak": WEAK, "third": OTHER})
+    assert set(seen) == {"weak", "third"}
+
+
+async def test_a_fleet_without_a_tier_is_closed_when_it_is_idle(upstreams: Upstreams, made: Made) -> None:
+    await upstreams.apply({"weak": WEAK})
+    await one_look(upstreams)
+    assert made.clients[STRONG.target].closed == 1
+    assert made.clients[WEAK.target].closed == 0
+
+
+async def test_a_fleet_without_a_tier_finishes_its_work_first(upstreams: Upstreams, made: Made) -> None:
+    member = upstreams.fleets["strong"].pick()
+    assert member is not None
+    with member.lease():
+        await upstreams.apply({"weak": WEAK})
+        await one_look(upstreams)
+        assert made.clients[STRONG.target].closed == 0
+    await one_look(upstreams)
+    assert made.clients[STRONG.target].closed == 1
+
+
+async def test_leaving_closes_everything(made: Made) -> None:
+    async with Upstreams(made.fleet) as upstreams:
+        await upstreams.apply({"weak": WEAK, "strong": STRONG})
+        await upstreams.apply({"weak": OTHER})
+    assert [client.closed for client in made.clients.values()] == [1, 1, 1]
