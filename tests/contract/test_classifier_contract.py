@@ -81,7 +81,9 @@ class ClassifierContract:
     async def test_company_does_not_change_an_assessment(self, subject: Subject) -> None:
         alone = [await subject.classifier.assess(text) for text in TEXTS]
         together = await asyncio.gather(*(subject.classifier.assess(text) for text in TEXTS * 4))
-        assert [each.score for each in together] == pytest.approx([each.score for each in alone] * 4)
+        # The size of a batch decides how 32-bit sums are rounded, and nothing else.
+        expected = [each.score for each in alone] * 4
+        assert [each.score for each in together] == pytest.approx(expected, abs=1e-6)
 
     async def test_a_caller_who_leaves_does_not_harm_the_next(self, subject: Subject) -> None:
         expected = await subject.classifier.assess(HARD)

@@ -21,8 +21,8 @@ from steersman.local.ports import Ports
 
 LONG = "Tell a very long story about a lighthouse keeper and the sea."
 TOKENS = 2000
-STALL = 3.0
-PATIENCE = 6.0
+STALL = 5.0
+PATIENCE = 10.0
 
 
 @dataclass
@@ -123,14 +123,14 @@ async def test_a_stream_ends_with_an_error_object_over_http_behind_a_backend_and
             model="strong", messages=[{"role": "user", "content": LONG}], max_tokens=TOKENS, stream=True
         )
         assert (await anext(aiter(stream))).choices
-        for response in raw:
-            assert (await response.content.readany()).startswith(b"data: {")
+        begun = [await response.content.readany() for response in raw]
         await day.fail(how)
-        for response in raw:
-            rest = await response.read()
-            assert b"[DONE]" not in rest
-            assert b'"finish_reason":"' not in rest
-            last = rest.strip().split(b"\n\n")[-1]
+        for beginning, response in zip(begun, raw, strict=True):
+            said = beginning + await response.read()
+            assert b"[DONE]" not in said
+            assert b'"finish_reason":"' not in said
+            first, *_, last = said.strip().split(b"\n\n")
+            assert first.startswith(b'data: {"choices":')
             assert last.startswith(b'data: {"error":{')
             assert any(reason.lower().encode() in last for reason in REASONS[how])
         with pytest.raises(openai.APIError):
