@@ -153,7 +153,7 @@ class TestFake(ClassifierContract, OwnClassifierContract):
 async def classifier_on(
     *addresses: str, patience: float = PATIENT, model: str = "static_head", version: str = "1"
 ) -> AsyncIterator[TritonClassifier]:
-    options = TritonOptions("triton", model, version, patience, 1.0)
+    options = TritonOptions("triton", model, version, patience, 512, 1.0)
     breaker = partial(Breaker, threshold=FAILURES, cooldown=0.2)
     async with TritonClassifier(options, source=FakeAddresses(addresses), breaker=breaker) as classifier:
         yield classifier

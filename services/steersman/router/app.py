@@ -124,6 +124,7 @@ async def _classifier(
             server.model,
             server.version,
             server.timeout_seconds,
+            server.max_in_flight,
             settings.dispatch.refresh_seconds,
         ),
         source=AddressLookup(),

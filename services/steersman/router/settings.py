@@ -47,6 +47,8 @@ class ClassifierServer(Group):
     """Its version; asked for explicitly in each request."""
     timeout_seconds: Seconds = 0.1
     """Time after which the policy's fallback decides."""
+    max_in_flight: Count = 512
+    """Requests that an address is asked at once; for one more the policy's fallback decides."""
     breaker_failures: Count = 5
     """Failures in a row after which an address is left alone."""
     breaker_cooldown_seconds: Seconds = 2.0

@@ -41,6 +41,7 @@ def test_defaults_are_as_promised() -> None:
             "model": "static_head",
             "version": "1",
             "timeout_seconds": 0.1,
+            "max_in_flight": 512,
             "breaker_failures": 5,
             "breaker_cooldown_seconds": 2.0,
         },

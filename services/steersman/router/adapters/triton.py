@@ -55,6 +55,7 @@ class TritonOptions:
         model: Name of the model.
         version: Its version.
         timeout: Seconds that an answer may take.
+        max_in_flight: Requests that an address is asked at once; the queue in front of the model is theirs.
         refresh_seconds: Time between two looks at the addresses.
     """
 
@@ -62,6 +63,7 @@ class TritonOptions:
     model: str
     version: str
     timeout: float
+    max_in_flight: int
     refresh_seconds: float
 
 
@@ -130,6 +132,9 @@ class TritonClassifier:
         """See `steersman.router.ports.Classifier.assess`."""
         member = self._fleet.pick()
         if member is None:
+            raise ClassifierFailure(Reason.CLASSIFIER_UNAVAILABLE)
+        if member.in_flight >= self._options.max_in_flight:
+            member.breaker.cancel()
             raise ClassifierFailure(Reason.CLASSIFIER_UNAVAILABLE)
         attributes = {"steersman.classifier.model": self._options.model}
         with (
