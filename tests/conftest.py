@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["fixtures.real_parts", "fixtures.whole_system", "fixtures.router_process"]
+
+# A busy machine is not a slow function.
+hypothesis.settings.register_profile("steersman", deadline=None)
+hypothesis.settings.load_profile("steersman")
 
 REAL: Final = frozenset({"parts"})
 """Fixtures behind every real part: a test that needs one of them, directly or not, is an integration test."""

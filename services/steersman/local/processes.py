@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +42,7 @@ class Program:
         argv: The command line.
         ready: Tells whether the process can be used.
         environment: Variables beyond those of the caller.
+        tidy: Called each time that the process has ended.
         start_seconds: How long it may take until it is ready.
         stop_seconds: How long it may take to end after SIGTERM; then it is killed.
     """
@@ -50,6 +51,7 @@ class Program:
     argv: tuple[str, ...]
     ready: Probe
     environment: Mapping[str, str] = field(default_factory=dict)
+    tidy: Callable[[], None] = lambda: None
     start_seconds: float = 60.0
     stop_seconds: float = 10.0
 
@@ -117,6 +119,7 @@ class Process:
             return
         self._signal_all(signal.SIGKILL)
         await self.ended()
+        self.program.tidy()
 
     async def restart(self) -> None:
         """Start the program again, at the same addresses, after it was stopped, killed or has ended."""

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from steersman.local import machine
 from steersman.local.parts import Parts
@@ -19,6 +23,8 @@ from steersman.local.probes import http_ok
 from steersman.local.processes import Program
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # where Triton puts its regions; nothing is written here
+_REGION: Final = "steersman-"
+"""How the names of this product's regions begin; the starter's pid follows."""
 _TRACE_DELAY_MS: Final = 200
 """How long Triton keeps spans back to send more of them at once."""
 _STUB: Final = "triton_python_backend_stub"
@@ -52,8 +58,8 @@ def triton(
         traces_url: Where to send spans as OTLP JSON; None sends none.
         name: Names the process.
     """
-    region = f"steersman-{ports.grpc}-"
-    remove_shared_memory(region)
+    region = f"{_REGION}{os.getpid()}-{ports.grpc}-"
+    _remove_abandoned_memory()
     return Program(
         name=name,
         argv=(
@@ -67,6 +73,7 @@ def triton(
         ),
         environment=_environment(parts),
         ready=http_ok(f"http://127.0.0.1:{ports.http}/v2/health/ready"),
+        tidy=partial(_remove_memory, region),
     )
 
 
@@ -87,10 +94,19 @@ def link_backends(parts: Parts, folder: Path) -> Path:
     return backends
 
 
-def remove_shared_memory(prefix: str) -> None:
+def _remove_memory(prefix: str) -> None:
     """Remove what a Triton that was killed has left of its shared memory."""
     for region in _SHARED_MEMORY.glob(f"{prefix}*"):
-        region.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, PermissionError):
+            region.unlink()
+
+
+def _remove_abandoned_memory() -> None:
+    """Remove what is left of Tritons whose starter was killed with them."""
+    for region in _SHARED_MEMORY.glob(f"{_REGION}*"):
+        starter = region.name.removeprefix(_REGION).partition("-")[0]
+        if starter.isdigit() and not psutil.pid_exists(int(starter)):
+            _remove_memory(region.name)
 
 
 def _listen(ports: TritonPorts) -> list[str]:

@@ -105,10 +105,13 @@ async def _scores(
 ) -> RedisScores:
     cache = settings.cache
     breaker = Breaker(threshold=cache.breaker_failures, cooldown=cache.breaker_cooldown_seconds)
-    options = RedisOptions(cache.url, cache.timeout_seconds, cache.ttl_seconds, cache.write_queue)
+    options = RedisOptions(
+        cache.url, cache.timeout_seconds, cache.ttl_seconds, cache.read_queue, cache.write_queue
+    )
     scores = await stack.enter_async_context(
         RedisScores(options, breaker=breaker, on_dropped=metrics.cache_writes_dropped)
     )
+    tasks.start("cache reads", scores.read)
     tasks.start("cache writes", scores.write)
     metrics.watch_breakers("cache", lambda: [breaker])
     return scores

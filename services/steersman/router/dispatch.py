@@ -87,7 +87,7 @@ class Dispatcher:
             deadline: The caller's.
 
         Raises:
-            Error: The request cannot be answered by this tier; Unavailable and Overloaded when another tier might.
+            Error: The request cannot be answered by this tier; Unavailable when another tier might.
         """
         self.budget.earn()
         body = encode(tier.model)

@@ -70,6 +70,8 @@ class DecisionCache(Group):
     """Entries of this process's own cache."""
     local_ttl_seconds: Seconds = 3600.0
     """How long that keeps an entry."""
+    read_queue: Count = 4096
+    """Look-ups that wait to be sent to Redis; for one more the classifier is asked."""
     write_queue: Count = 4096
     """Entries that wait to be written to Redis; more are dropped and counted."""
     breaker_failures: Count = 3

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -131,6 +132,13 @@ async def test_children_die_with_a_parent_that_is_killed(mark: Path) -> None:
     parent.kill()
     await parent.wait()
     await until(child, psutil.STATUS_DEAD)
+
+
+async def test_what_an_ended_process_leaves_behind_is_tidied(mark: Path, tmp_path: Path) -> None:
+    process = Process(replace(program(READY + WAIT, mark), tidy=mark.unlink), logs=tmp_path)
+    await process.start()
+    await process.kill()
+    assert not os.access(mark, os.F_OK)
 
 
 async def test_settings_of_the_callers_environment_are_not_passed_on(

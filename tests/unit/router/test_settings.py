@@ -52,6 +52,7 @@ def test_defaults_are_as_promised() -> None:
             "ttl_seconds": 86_400,
             "local_entries": 100_000,
             "local_ttl_seconds": 3600.0,
+            "read_queue": 4096,
             "write_queue": 4096,
             "breaker_failures": 3,
             "breaker_cooldown_seconds": 2.0,
