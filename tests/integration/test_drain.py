@@ -6,10 +6,12 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import aiohttp
 import grpc
 import pytest
+from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2
 
 from fakes.engine import FakeEngine, fake_engine
@@ -108,6 +110,32 @@ async def test_an_idle_router_ends_at_once_on_an_interrupt_too(router: Router) -
     router.process.send(signal.SIGINT)
     assert await asyncio.wait_for(router.process.ended(), 5) == 0
     assert b"Traceback" not in router.process.log.read_bytes()
+
+
+async def test_a_connection_that_grows_old_is_replaced_and_its_streams_are_finished(
+    start_router: StartRouter, engine: FakeEngine
+) -> None:
+    tier = direct(engine.url)
+    router = await start_router(policies(tier, tier), settings={"GRPC__MAX_CONNECTION_AGE_SECONDS": 0.5})
+    async with calling(router.grpc) as caller:
+        chat = caller.chat(model="weak")
+        await chat.read()
+        first = await sockets(caller)
+
+        async def replaced() -> bool:
+            return not await sockets(caller) <= first
+
+        await until(replaced)
+        engine.release()
+        assert (await responses(chat))[-1].HasField("summary")
+
+
+async def sockets(caller: Caller) -> set[int]:
+    """Ids of the connections to the server, by its own word, which takes one to ask."""
+    stub: Any = channelz_pb2_grpc.ChannelzStub(caller.channel)  # type: ignore[arg-type]  # its types know no aio
+    servers = await stub.GetServers(channelz_pb2.GetServersRequest(start_server_id=0), timeout=5)
+    request = channelz_pb2.GetServerSocketsRequest(server_id=servers.server[0].ref.server_id)
+    return {ref.socket_id for ref in (await stub.GetServerSockets(request, timeout=5)).socket_ref}
 
 
 async def test_what_does_not_finish_in_the_time_allowed_ends_with_an_error(

@@ -12,7 +12,8 @@ import pytest
 import redis.asyncio
 
 from fixtures.callers import body, calling, conversation, failure, fetch, responses, until
-from steersman.api.v1 import router_service_pb2 as pb
+from fixtures.router_process import StartRouter, direct, policies
+from steersman.api.v1 import decision_pb2, router_service_pb2 as pb
 from steersman.local.system import System
 
 CANARY = f"canary{secrets.token_hex(6)}"
@@ -156,6 +157,35 @@ async def test_a_key_cannot_be_guessed_without_the_secret(system: System, store:
         digest = hashlib.new(algorithm, text.encode())
         assert digest.digest()[:16] not in content
         assert digest.hexdigest().encode() not in content
+
+
+async def test_scores_are_shared_by_replicas_with_the_same_secret_and_by_no_others(
+    system: System, store: redis.asyncio.Redis, start_router: StartRouter
+) -> None:
+    text = f"Only some replicas may know about this: {CANARY}"
+    tier = direct("http://127.0.0.1:9")
+
+    async def cache_of_new_replica(secret: str) -> decision_pb2.CacheState:
+        router = await start_router(
+            policies(tier, tier),
+            classifier=system.addresses.triton_grpc,
+            cache=system.addresses.redis,
+            settings={"CACHE__HMAC_KEY": secret},
+        )
+        async with calling(router.grpc) as caller:
+            decision = await caller.route(text)
+            assert decision.HasField("score")
+            return decision.cache
+
+    before = await store.dbsize()
+
+    async def written() -> bool:
+        return await store.dbsize() > before
+
+    assert await cache_of_new_replica("secret") == decision_pb2.CACHE_STATE_MISS
+    await until(written)
+    assert await cache_of_new_replica("secret") == decision_pb2.CACHE_STATE_L2_HIT
+    assert await cache_of_new_replica("another secret") == decision_pb2.CACHE_STATE_MISS
 
 
 async def test_an_error_does_not_repeat_the_prompt(system: System) -> None:

@@ -68,6 +68,7 @@ class Process:
         self.program = program
         self.log = logs / f"{program.name}.log"
         self._child: subprocess.Popen[bytes] | None = None
+        self._cleared = True  # whether nothing of it is left, so that its id may be another's by now
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -93,6 +94,7 @@ class Process:
     async def start(self) -> None:
         """Start the program and wait until it is ready."""
         self._child = self._spawn()
+        self._cleared = False
         try:
             async with asyncio.timeout(self.program.start_seconds):
                 await self._until_ready()
@@ -115,10 +117,11 @@ class Process:
 
     async def kill(self) -> None:
         """End the program and whatever it started, at once."""
-        if self._child is None:
+        if self._cleared:
             return
         self._signal_all(signal.SIGKILL)
         await self.ended()
+        self._cleared = True
         self.program.tidy()
 
     async def restart(self) -> None:
@@ -169,8 +172,9 @@ class Process:
 
     def _signal_all(self, number: signal.Signals) -> None:
         """Signal the program's process group, which its own children stay in."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+        if not self._cleared:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
 
     def _explain(self, what: str) -> str:
         lines = self.log.read_text(errors="replace").splitlines()

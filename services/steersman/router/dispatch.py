@@ -124,7 +124,9 @@ class Dispatcher:
         self, tier: Tier, member: Member[Upstream], body: bytes, *, stream: bool, deadline: Deadline
     ) -> AsyncGenerator[Sequence[bytes], None]:
         """Start one attempt and wait for its first piece."""
-        pieces = self._attempt(tier, member, body, stream=stream, deadline=deadline)
+        if not stream:
+            return _one(await self._whole(tier, member, body, deadline))
+        pieces = self._stream(tier, member, body, deadline)
         try:
             first = await anext(pieces)
         except BaseException:
@@ -134,31 +136,54 @@ class Dispatcher:
         await anext(resumed)
         return resumed
 
-    async def _attempt(
-        self, tier: Tier, member: Member[Upstream], body: bytes, *, stream: bool, deadline: Deadline
+    async def _whole(
+        self, tier: Tier, member: Member[Upstream], body: bytes, deadline: Deadline
+    ) -> Sequence[bytes]:
+        """One attempt at an answer that is not streamed: it comes as a whole, or not at all."""
+        with _attempt(tier, member) as (upstream, headers):
+            call = Dispatch(body, stream=False, timeout=deadline.remaining, headers=headers)
+            try:
+                async with asyncio.timeout(min(self.patience.whole, deadline.remaining)):
+                    async with aclosing(upstream.generate(call)) as pieces:
+                        whole = [chunk async for chunks in pieces for chunk in chunks]
+            except TimeoutError:
+                raise _timed_out(deadline, begun=False) from None
+            if not whole:
+                raise _empty()
+            return whole
+
+    async def _stream(
+        self, tier: Tier, member: Member[Upstream], body: bytes, deadline: Deadline
     ) -> AsyncGenerator[Sequence[bytes], None]:
-        """One attempt, from its start to its end: timed, traced, counted in the member's load and breaker."""
-        attributes = {"steersman.tier": tier.name, "gen_ai.request.model": tier.model}
-        patience = self.patience.first_byte if stream else self.patience.whole
+        """One attempt at a stream, from its start to its end."""
+        patience = self.patience.first_byte
         begun = False
-        with (
-            member.lease() as upstream,
-            _judged(member),
-            telemetry.child(f"chat {tier.model}", kind=SpanKind.CLIENT, attributes=attributes) as span,
-        ):
-            call = Dispatch(body, stream, deadline.remaining, telemetry.headers_of(span))
+        with _attempt(tier, member) as (upstream, headers):
+            call = Dispatch(body, stream=True, timeout=deadline.remaining, headers=headers)
             async with aclosing(upstream.generate(call)) as pieces:
                 while True:
                     try:
                         piece = await _next(pieces, patience, deadline, begun=begun)
                     except StopAsyncIteration:
                         if not begun:
-                            raise Unavailable("the answer was empty", reason="ENGINE_GARBAGE") from None
+                            raise _empty() from None
                         return
                     if not begun:
                         begun, patience = True, self.patience.idle
                         member.breaker.success()
                     yield piece
+
+
+@contextmanager
+def _attempt(tier: Tier, member: Member[Upstream]) -> Iterator[tuple[Upstream, Mapping[str, str]]]:
+    """One attempt, as long as the context lasts: traced, counted in the member's load, told to its breaker."""
+    attributes = {"steersman.tier": tier.name, "gen_ai.request.model": tier.model}
+    with (
+        member.lease() as upstream,
+        _judged(member),
+        telemetry.child(f"chat {tier.model}", kind=SpanKind.CLIENT, attributes=attributes) as span,
+    ):
+        yield upstream, telemetry.headers_of(span)
 
 
 @contextmanager
@@ -186,15 +211,27 @@ async def _next(
         async with asyncio.timeout(min(patience, deadline.remaining)):
             return await anext(pieces)
     except TimeoutError:
-        if deadline.passed:
-            raise DeadlineExceeded("the deadline passed before the answer was complete") from None
-        if begun:
-            raise BrokenOff("the answer stalled", reason="ENGINE_STALLED") from None
-        raise Unavailable("no answer in time", reason="FIRST_BYTE_TIMEOUT") from None
+        raise _timed_out(deadline, begun=begun) from None
     except (Unavailable, Overloaded) as error:
         if begun:
             raise BrokenOff(f"the answer broke off: {error.message}", reason=error.reason) from error
         raise
+
+
+def _timed_out(deadline: Deadline, *, begun: bool) -> Error:
+    if deadline.passed:
+        return DeadlineExceeded("the deadline passed before the answer was complete")
+    if begun:
+        return BrokenOff("the answer stalled", reason="ENGINE_STALLED")
+    return Unavailable("no answer in time", reason="FIRST_BYTE_TIMEOUT")
+
+
+def _empty() -> Unavailable:
+    return Unavailable("the answer was empty", reason="ENGINE_GARBAGE")
+
+
+async def _one(piece: Sequence[bytes]) -> AsyncGenerator[Sequence[bytes], None]:
+    yield piece
 
 
 async def _resumed(

@@ -33,8 +33,7 @@ def decision_headers(record: Record) -> dict[str, str]:
 
 
 def _server_timing(stages: Stages) -> str:
-    names = ("admission", "cache", "classify", "decide", "dispatch")
-    return ", ".join(f"{name};dur={_milliseconds(getattr(stages, name))}" for name in names)
+    return ", ".join(f"{name};dur={_milliseconds(seconds)}" for name, seconds in stages.items())
 
 
 def _milliseconds(seconds: float) -> str:

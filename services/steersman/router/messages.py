@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Final, cast
 
-from google.protobuf.duration_pb2 import Duration
-
 from steersman.api.v1 import decision_pb2, router_service_pb2
 from steersman.router.accounting import Record
 from steersman.router.model import CacheState, Reason, Stages
@@ -55,15 +53,14 @@ def decision(record: Record) -> decision_pb2.Decision:
 
 
 def overhead(stages: Stages) -> decision_pb2.Overhead:
-    """What each stage took."""
-    return decision_pb2.Overhead(
-        admission=_duration(stages.admission),
-        cache=_duration(stages.cache),
-        classify=_duration(stages.classify),
-        decide=_duration(stages.decide),
-        dispatch=_duration(stages.dispatch),
-        total=_duration(stages.total),
-    )
+    """What each stage took; a stage that there was not is left out."""
+    message = decision_pb2.Overhead()
+    for name, seconds in (*stages.items(), ("total", stages.total)):
+        if seconds:
+            whole = int(seconds)
+            duration = getattr(message, name)
+            duration.seconds, duration.nanos = whole, int((seconds - whole) * 1e9)
+    return message
 
 
 def summary(record: Record) -> router_service_pb2.Summary:
@@ -81,8 +78,3 @@ def summary(record: Record) -> router_service_pb2.Summary:
         overhead=overhead(record.stages),
         retries=record.retries,
     )
-
-
-def _duration(seconds: float) -> Duration:
-    whole = int(seconds)
-    return Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))

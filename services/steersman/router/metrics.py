@@ -20,7 +20,7 @@ from steersman.router.model import Decision, Stages
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.metrics import ANSWER_BUCKETS, STAGE_BUCKETS, ProcessMetrics
 
-STAGES: Final = tuple(Stages.__dataclass_fields__)
+STAGES: Final = tuple(name for name, _ in Stages().items())
 
 
 class RouterMetrics:
@@ -35,7 +35,7 @@ class RouterMetrics:
             buckets=STAGE_BUCKETS,
             registry=registry,
         )
-        self._stages = [(stage, self._stage.labels(stage=stage)) for stage in STAGES]
+        self._stages = {stage: self._stage.labels(stage=stage) for stage in STAGES}
         self._requests = Counter(
             "steersman_requests",
             "Requests ended: OK, or the reason of the error.",
@@ -108,8 +108,9 @@ class RouterMetrics:
 
     def closed(self, record: Record) -> None:
         """See `steersman.router.accounting.Ledger`."""
-        for stage, histogram in self._stages:
-            histogram.observe(getattr(record.stages, stage))
+        for stage, seconds in record.stages.items():
+            if seconds:
+                self._stages[stage].observe(seconds)
         self._requests.labels(record.outcome).inc()
         decision = record.decision
         if decision is not None:

@@ -209,6 +209,16 @@ class Stages:
     decide: float = 0.0
     dispatch: float = 0.0
 
+    def items(self) -> tuple[tuple[str, float], ...]:
+        """Name and seconds of each stage, in their order."""
+        return (
+            ("admission", self.admission),
+            ("cache", self.cache),
+            ("classify", self.classify),
+            ("decide", self.decide),
+            ("dispatch", self.dispatch),
+        )
+
     @property
     def total(self) -> float:
         """What Steersman added to the request."""

@@ -21,7 +21,7 @@ from steersman.router.accounting import Ledger, Record
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Answer, Dispatcher
 from steersman.router.ids import new_id
-from steersman.router.model import Catalogue, Decision, Needs, Policy, Reason, RoutedText, Scored, Usage
+from steersman.router.model import Catalogue, Decision, Needs, Policy, Reason, Scored, Usage
 from steersman.router.normalise import Limits, routed_text
 from steersman.router.scoring import Scorer
 from steersman.runtime.deadline import Deadline
@@ -154,7 +154,9 @@ class Routing:
         record.stages.admission = time.perf_counter() - request.received_at
         scored = Scored()
         if chosen.tier is None and len(chosen.policy.tiers) > 1:
-            scored = await self._score(request, text, record)
+            scored = await self.scorer.score(
+                text.text, tenant=request.tenant, deadline=request.deadline, stages=record.stages
+            )
         started = time.perf_counter()
         if chosen.tier is not None:
             tier, reason = rule.override(chosen.tier, tiers=catalogue.tiers, needs=needs)
@@ -172,13 +174,6 @@ class Routing:
         record.decision = decision
         record.stages.decide = time.perf_counter() - started
         return Plan(catalogue, decision, needs)
-
-    async def _score(self, request: Request, text: RoutedText, record: Record) -> Scored:
-        try:
-            async with asyncio.timeout(request.deadline.remaining):
-                return await self.scorer.score(text.text, tenant=request.tenant, stages=record.stages)
-        except TimeoutError:
-            raise DeadlineExceeded("the deadline passed before a tier was chosen") from None
 
     async def _answer(
         self, request: Request, record: Record, plan: Plan, *, stream: bool

@@ -18,6 +18,8 @@ from steersman.router.demand import Demand
 from steersman.router.model import Assessment, CacheState, ClassifierId, Reason, Scored, Stages
 from steersman.router.ports import Classifier, ClassifierFailure, ScoreStore, StoreUnavailable
 from steersman.runtime import telemetry
+from steersman.runtime.deadline import Deadline
+from steersman.runtime.errors import DeadlineExceeded
 
 _Found = tuple[Scored, Stages]
 """What a look beyond this process came to, and what it took."""
@@ -78,13 +80,17 @@ class Scorer:
         self._local: TTLCache[bytes, Assessment] = TTLCache(entries, ttl_seconds, timer=clock)
         self._flights: dict[bytes, _Flight] = {}
 
-    async def score(self, text: str, *, tenant: str, stages: Stages) -> Scored:
-        """Score a text; a failure is part of the answer, never an exception.
+    async def score(self, text: str, *, tenant: str, deadline: Deadline, stages: Stages) -> Scored:
+        """Score a text; a failure is part of the answer, and no exception.
 
         Args:
             text: The routed text.
             tenant: Whose partition of the cache is used.
+            deadline: The caller's; what is known already takes no time.
             stages: Where the time is noted.
+
+        Raises:
+            DeadlineExceeded: It passed first.
         """
         classifier = self._classifier.identity
         if classifier is None:
@@ -98,17 +104,17 @@ class Scorer:
         if known is not None:
             return Scored(known, CacheState.L1_HIT, None, classifier)
         if (flight := self._flights.get(key)) is not None:
-            return await self._join(flight, stages)
+            return await self._join(flight, deadline, stages)
         look_further = asyncio.ensure_future(self._look_further(key, text, classifier))
-        scored, took = await _Flight(look_further, self._flights, key).wait()
+        scored, took = await _Flight(look_further, self._flights, key).wait(deadline)
         stages.cache += took.cache
         stages.classify = took.classify
         return scored
 
     @staticmethod
-    async def _join(flight: _Flight, stages: Stages) -> Scored:
+    async def _join(flight: _Flight, deadline: Deadline, stages: Stages) -> Scored:
         started = time.perf_counter()
-        scored, _ = await flight.wait()
+        scored, _ = await flight.wait(deadline)
         stages.classify = time.perf_counter() - started
         if scored.assessment is None:
             return scored
@@ -156,10 +162,13 @@ class _Flight:
         self._waiting = 0
         flights[key] = self
 
-    async def wait(self) -> _Found:
+    async def wait(self, deadline: Deadline) -> _Found:
         self._waiting += 1
         try:
-            return await asyncio.shield(self._task)
+            async with asyncio.timeout(deadline.remaining):
+                return await asyncio.shield(self._task)
+        except TimeoutError:
+            raise DeadlineExceeded("the deadline passed before a tier was chosen") from None
         finally:
             self._waiting -= 1
             if self._waiting == 0:

@@ -56,7 +56,7 @@ async def grpc_server(
     """
     server = grpc.aio.server(
         interceptors=[EdgeInterceptor(metrics)],
-        options=_options(settings),
+        options=server_options(settings),
         maximum_concurrent_rpcs=settings.max_concurrent_rpcs,
     )
     register(server)
@@ -81,7 +81,8 @@ async def grpc_server(
         await server.stop(settings.drain_seconds)
 
 
-def _options(settings: GrpcServer) -> list[tuple[str, int]]:
+def server_options(settings: GrpcServer) -> list[tuple[str, int]]:
+    """Channel arguments of a server with these settings."""
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", -1),

@@ -10,6 +10,7 @@ from fakes.score_store import FakeScoreStore
 from steersman.router.demand import Demand
 from steersman.router.model import CacheState, ClassifierId, Reason, Scored, Stages
 from steersman.router.scoring import Key, Scorer
+from steersman.runtime.deadline import Deadline
 
 TEXT = "What is a rhumb line?"
 
@@ -38,7 +39,7 @@ class Scoring:
         )
 
     async def score(self, text: str = TEXT, *, tenant: str = "default") -> Scored:
-        return await self.scorer.score(text, tenant=tenant, stages=Stages())
+        return await self.scorer.score(text, tenant=tenant, deadline=Deadline.after(60), stages=Stages())
 
     def ask(self, text: str = TEXT) -> asyncio.Task[Scored]:
         return asyncio.create_task(self.score(text))
@@ -74,19 +75,25 @@ async def test_a_known_text_asks_nobody(scoring: Scoring) -> None:
 
 
 async def test_what_another_replica_has_asked_is_found_in_the_store(scoring: Scoring) -> None:
-    await scoring.another_replica().score(TEXT, tenant="default", stages=Stages())
+    await scoring.another_replica().score(
+        TEXT, tenant="default", deadline=Deadline.after(60), stages=Stages()
+    )
     assert await scoring.score() == Scored(assessment(), CacheState.L2_HIT, None, IDENTITY)
     assert len(scoring.classifier.asked) == 1
 
 
 async def test_what_was_found_in_the_store_is_kept_in_this_process(scoring: Scoring) -> None:
-    await scoring.another_replica().score(TEXT, tenant="default", stages=Stages())
+    await scoring.another_replica().score(
+        TEXT, tenant="default", deadline=Deadline.after(60), stages=Stages()
+    )
     await scoring.score()
     assert (await scoring.score()).cache is CacheState.L1_HIT
 
 
 async def test_what_was_found_in_the_store_is_not_written_again(scoring: Scoring) -> None:
-    await scoring.another_replica().score(TEXT, tenant="default", stages=Stages())
+    await scoring.another_replica().score(
+        TEXT, tenant="default", deadline=Deadline.after(60), stages=Stages()
+    )
     await scoring.score()
     assert len(scoring.store.written) == 1
 
@@ -238,7 +245,7 @@ async def test_the_store_is_given_a_key_and_never_the_text(scoring: Scoring) -> 
 
 async def test_the_time_of_a_miss_is_noted_by_stage(scoring: Scoring) -> None:
     stages = Stages()
-    await scoring.scorer.score(TEXT, tenant="default", stages=stages)
+    await scoring.scorer.score(TEXT, tenant="default", deadline=Deadline.after(60), stages=stages)
     assert stages.cache > 0
     assert stages.classify > 0
 
@@ -246,7 +253,7 @@ async def test_the_time_of_a_miss_is_noted_by_stage(scoring: Scoring) -> None:
 async def test_a_hit_takes_no_time_of_the_classifier(scoring: Scoring) -> None:
     await scoring.score()
     stages = Stages()
-    await scoring.scorer.score(TEXT, tenant="default", stages=stages)
+    await scoring.scorer.score(TEXT, tenant="default", deadline=Deadline.after(60), stages=stages)
     assert stages.cache > 0
     assert stages.classify == 0
 
@@ -254,14 +261,16 @@ async def test_a_hit_takes_no_time_of_the_classifier(scoring: Scoring) -> None:
 async def test_the_time_of_a_failure_is_noted_too(scoring: Scoring) -> None:
     scoring.classifier.failure = Reason.CLASSIFIER_UNAVAILABLE
     stages = Stages()
-    await scoring.scorer.score(TEXT, tenant="default", stages=stages)
+    await scoring.scorer.score(TEXT, tenant="default", deadline=Deadline.after(60), stages=stages)
     assert stages.classify > 0
 
 
 async def test_who_waits_for_anothers_question_counts_it_as_classifying(scoring: Scoring) -> None:
     (first,) = await scoring.ask_while_held(1)
     stages = Stages()
-    second = asyncio.create_task(scoring.scorer.score(TEXT, tenant="default", stages=stages))
+    second = asyncio.create_task(
+        scoring.scorer.score(TEXT, tenant="default", deadline=Deadline.after(60), stages=stages)
+    )
     await asyncio.sleep(0)
     scoring.classifier.gate.open()
     await asyncio.gather(first, second)

@@ -1,0 +1,27 @@
+"""What is measured: one module a subject, one function a measure."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from benchmarks.measures import classify, complete, engine, http_unary, route, streaming
+from benchmarks.outcomes import Outcome
+from benchmarks.samples import Plan
+from benchmarks.system import System
+
+Measure = Callable[[System, Plan], Awaitable[list[Outcome]]]
+
+MEASURES: Final[Mapping[str, Measure]] = MappingProxyType(
+    {
+        "engine": engine.alone,
+        "route": route.cached,
+        "complete": complete.cached,
+        "http": http_unary.against_litellm,
+        "triton": classify.classifications,
+        "misses": route.misses,
+        "streaming": streaming.chunks,
+    }
+)
+"""All measures by name, in the order in which they run."""
