@@ -21,6 +21,7 @@ from steersman.router.adapters.triton import TritonClassifier, TritonOptions
 from steersman.router.model import Reason
 from steersman.router.ports import Classifier, ClassifierFailure
 from steersman.runtime.breaker import Breaker, State
+from steersman.runtime.tasks import BackgroundTasks
 
 PATIENT = 10.0
 HASTY = 0.25
@@ -155,7 +156,11 @@ async def classifier_on(
 ) -> AsyncIterator[TritonClassifier]:
     options = TritonOptions("triton", model, version, patience, 512, 1.0)
     breaker = partial(Breaker, threshold=FAILURES, cooldown=0.2)
-    async with TritonClassifier(options, source=FakeAddresses(addresses), breaker=breaker) as classifier:
+    async with (
+        BackgroundTasks() as tasks,
+        TritonClassifier(options, source=FakeAddresses(addresses), breaker=breaker) as classifier,
+    ):
+        tasks.start("lane", classifier.serve_lane)
         yield classifier
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import grpc
@@ -19,8 +20,9 @@ from fixtures.router_process import Router, RouterStarter, behind, direct, polic
 from steersman.local.parts import Parts
 from steersman.local.ports import Ports
 
-LONG = "Tell a very long story about a lighthouse keeper and the sea."
-TOKENS = 2000
+TEXT = "Tell a very long story about a lighthouse keeper and the sea."
+LONG: dict[str, Any] = {"max_tokens": 2000, "ignore_eos": True}
+"""An answer that does not end by itself during a test."""
 STALL = 5.0
 PATIENCE = 10.0
 
@@ -99,7 +101,7 @@ REASONS = {"killed": {"ENGINE_BROKE_OFF"}, "stopped": {"ENGINE_STALLED"}}
 async def test_a_stream_ends_with_a_typed_error_over_grpc_behind_a_backend_and_without(
     day: Day, how: str
 ) -> None:
-    calls = [day.caller.chat(LONG, model=tier, max_tokens=TOKENS) for tier in ("weak", "strong")]
+    calls = [day.caller.chat(openai_body=body(TEXT, model=tier, **LONG)) for tier in ("weak", "strong")]
     begun = [await call.read() for call in calls]
     assert [each.decision.tier for each in begun] == ["weak", "strong"]
     await asyncio.gather(*(call.read() for call in calls))
@@ -117,10 +119,14 @@ async def test_a_stream_ends_with_an_error_object_over_http_behind_a_backend_and
 ) -> None:
     url = f"{day.router.http}/v1/chat/completions"
     async with aiohttp.ClientSession() as session, openai_sdk(day.router.http) as sdk:
-        bodies = [body(LONG, model=tier, max_tokens=TOKENS, stream=True) for tier in ("weak", "strong")]
+        bodies = [body(TEXT, model=tier, stream=True, **LONG) for tier in ("weak", "strong")]
         raw = [await session.post(url, data=each) for each in bodies]
         stream = await sdk.chat.completions.create(
-            model="strong", messages=[{"role": "user", "content": LONG}], max_tokens=TOKENS, stream=True
+            model="strong",
+            messages=[{"role": "user", "content": TEXT}],
+            max_tokens=2000,
+            stream=True,
+            extra_body={"ignore_eos": True},
         )
         assert (await anext(aiter(stream))).choices
         begun = [await response.content.readany() for response in raw]
@@ -141,7 +147,7 @@ async def test_a_stream_ends_with_an_error_object_over_http_behind_a_backend_and
 @pytest.mark.parametrize("how", REASONS)
 async def test_a_whole_answer_that_never_comes_is_unavailable(day: Day, how: str) -> None:
     asked = [
-        asyncio.create_task(failure(day.caller.complete(LONG, model=tier, max_tokens=TOKENS)))
+        asyncio.create_task(failure(day.caller.complete(openai_body=body(TEXT, model=tier, **LONG))))
         for tier in ("weak", "strong")
     ]
 

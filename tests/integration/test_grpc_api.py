@@ -228,13 +228,14 @@ async def test_an_error_carries_its_reason_its_field_and_our_domain(caller: Call
 
 
 async def test_a_deadline_that_has_passed_is_told_as_such(caller: Caller) -> None:
-    for call in (caller.route(seconds=0), caller.complete(seconds=1e-6), responses(caller.chat(seconds=0))):
+    for call in (caller.route(seconds=-1), caller.complete(seconds=-1), responses(caller.chat(seconds=-1))):
         assert (await failure(call)).code is grpc.StatusCode.DEADLINE_EXCEEDED
     assert (await caller.route()).tier
 
 
 async def test_a_deadline_in_the_middle_of_an_answer_ends_it(caller: Caller) -> None:
-    error = await failure(responses(caller.chat("Count to a million.", max_tokens=1000, seconds=0.5)))
+    endless = body("Count to a million.", max_tokens=1000, ignore_eos=True)
+    error = await failure(responses(caller.chat(openai_body=endless, seconds=0.5)))
     assert error.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 

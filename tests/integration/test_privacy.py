@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncIterator
@@ -41,6 +42,16 @@ async def ask_well(system: System) -> None:
             await responses(caller.chat(text, threshold=threshold))
 
 
+async def say(url: str, data: bytes) -> None:
+    """Write bytes to a port, and wait until its owner hangs up."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(data)
+    writer.write_eof()
+    assert b" 200 " not in await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+
 async def ask_badly(system: System) -> None:
     long = f"{CANARY} " * 20_000
     bodies = {
@@ -61,6 +72,13 @@ async def ask_badly(system: System) -> None:
         assert await post(system, data) == status
     assert await post(system, body(CANARY), **{"x-steersman-threshold": CANARY}) == 400
     await fetch(f"{system.addresses.router_http}/{CANARY}?q={CANARY}")
+    for head in (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{CANARY}\r\n",
+        f"GET /{CANARY} HTTP/9\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CANARY}\x01\r\n\r\n",
+        f"{CANARY} {CANARY}\r\n\r\n",
+    ):
+        await say(system.addresses.router_http, head.encode())
     async with calling(system.addresses.router_grpc) as caller:
         requests = [
             pb.CompleteRequest(conversation=conversation(CANARY), model=CANARY),

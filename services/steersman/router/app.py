@@ -127,7 +127,7 @@ async def _classifier(
             server.model,
             server.version,
             server.timeout_seconds,
-            server.max_in_flight,
+            server.queue,
             settings.dispatch.refresh_seconds,
         ),
         source=AddressLookup(),
@@ -136,6 +136,8 @@ async def _classifier(
     await stack.enter_async_context(classifier)
     tasks.start("addresses of the classifier", classifier.keep_addresses_fresh)
     tasks.start("identity of the classifier", classifier.keep_identity_fresh)
+    for number in range(server.lanes):
+        tasks.start(f"classifier lane {number}", classifier.serve_lane)
     metrics.watch_breakers("classifier", lambda: classifier.breakers)
     return classifier
 

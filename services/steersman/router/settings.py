@@ -47,8 +47,10 @@ class ClassifierServer(Group):
     """Its version; asked for explicitly in each request."""
     timeout_seconds: Seconds = 0.1
     """Time after which the policy's fallback decides."""
-    max_in_flight: Count = 512
-    """Requests that an address is asked at once; for one more the policy's fallback decides."""
+    queue: Count = 2048
+    """Texts that wait to be asked about; for one more the policy's fallback decides at once."""
+    lanes: Count = 4
+    """Calls to the classifier at once. What comes while all are under way goes together in the next one."""
     breaker_failures: Count = 5
     """Failures in a row after which an address is left alone."""
     breaker_cooldown_seconds: Seconds = 2.0

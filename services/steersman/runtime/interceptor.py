@@ -14,10 +14,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn, TypeAlias, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 from opentelemetry.trace import Span, SpanKind
 
 from steersman.runtime import rpc_errors, telemetry
-from steersman.runtime.errors import Error
+from steersman.runtime.errors import Error, InvalidRequest
 from steersman.runtime.metrics import ProcessMetrics
 
 log = logging.getLogger(__name__)
@@ -51,20 +52,44 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         return wrapped
 
     def _wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        if method.startswith("/grpc."):
+            return handler  # health, reflection and channelz, which no one traces
         edge = _Edge(method, self._metrics)
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
                 edge.unary(cast("_Unary", handler.unary_unary)),
-                request_deserializer=handler.request_deserializer,
+                request_deserializer=_lenient(handler.request_deserializer),
                 response_serializer=handler.response_serializer,
             )
-        if handler.unary_stream is not None and not method.startswith("/grpc."):
+        if handler.unary_stream is not None:
             return grpc.unary_stream_rpc_method_handler(
                 edge.stream(cast("_Stream", handler.unary_stream)),
-                request_deserializer=handler.request_deserializer,
+                request_deserializer=_lenient(handler.request_deserializer),
                 response_serializer=handler.response_serializer,
             )
-        return handler  # health watch and reflection, which no one traces
+        return handler
+
+
+class _Undecodable:
+    """Stands for a request whose bytes are no message; gRPC alone would answer UNKNOWN."""
+
+
+def _lenient(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    if decode is None:
+        return None
+
+    def decoded(data: bytes) -> Any:
+        try:
+            return decode(data)
+        except DecodeError:
+            return _Undecodable()
+
+    return decoded
+
+
+def _check(request: object) -> None:
+    if isinstance(request, _Undecodable):
+        raise InvalidRequest("", "the request is not a message of this method's type")
 
 
 class _Edge:
@@ -83,6 +108,7 @@ class _Edge:
             span = self._begin(context)
             code = grpc.StatusCode.OK
             try:
+                _check(request)
                 return await handle(request, context)
             except BaseException as error:  # noqa: BLE001 - the edge: every outcome is counted, then told or raised
                 code = self._code(error)
@@ -99,6 +125,7 @@ class _Edge:
             code = grpc.StatusCode.OK
             responses = handle(request, context)
             try:
+                _check(request)
                 async for response in responses:
                     yield response
             except BaseException as error:  # noqa: BLE001 - the edge: every outcome is counted, then told or raised

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import orjson
+from aiohttp.http_exceptions import HttpProcessingError
 from opentelemetry import trace
 
 from steersman.runtime.settings import Log
@@ -50,5 +51,11 @@ def configure(settings: Log, *, service: str) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=settings.level, handlers=[handler], force=True)
+    logging.getLogger("aiohttp.server").addFilter(_is_no_malformed_http)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _is_no_malformed_http(record: logging.LogRecord) -> bool:
+    """False for what aiohttp says about bytes that are no HTTP: it quotes them, and they may hold a prompt or a key."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -88,6 +88,8 @@ def from_rpc_error(rpc_error: grpc.aio.AioRpcError) -> Error:
     if (final := _FINAL.get(rpc_error.code())) is not None:
         return final(message, reason=reason)
     temporary = Overloaded if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED else Unavailable
+    if info.domain != DOMAIN:  # gRPC's own words, which name addresses that are not the caller's business
+        message = "the callee cannot be reached"
     return temporary(message, reason=reason, retry_after_seconds=retry_after or 1.0)
 
 

@@ -8,6 +8,7 @@ tasks.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -25,6 +26,10 @@ Attributes = Mapping[str, AttributeValue]
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _TRACER: Final = trace.get_tracer("steersman")
 """Stands for the tracer of whatever provider is set later."""
+_QUEUE_SIZE: Final = 2048
+"""OpenTelemetry's default of OTEL_BSP_MAX_QUEUE_SIZE."""
+_LAST_SECONDS: Final = 3.0
+"""Time that the last spans have to reach the collector."""
 _DEFAULT_SAMPLED_SHARE: Final = 0.1
 """Share of requests without a sampled parent that are traced, where OTEL_TRACES_SAMPLER says nothing."""
 
@@ -35,9 +40,12 @@ class _CountingExporter(SpanExporter):
     def __init__(self, exporter: SpanExporter, on_dropped: Callable[[int], None]) -> None:
         self._exporter = exporter
         self._on_dropped = on_dropped
+        self.begun = 0
+        """Spans so far that have left the queue."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Hand spans to the collector."""
+        self.begun += len(spans)
         result = self._exporter.export(spans)
         if result is not SpanExportResult.SUCCESS:
             self._on_dropped(len(spans))
@@ -46,6 +54,26 @@ class _CountingExporter(SpanExporter):
     def shutdown(self) -> None:
         """Close the connection to the collector."""
         self._exporter.shutdown()
+
+
+class _BoundedProcessor(BatchSpanProcessor):
+    """Drops and counts the spans that its queue has no room for, where the SDK's own would log each of them."""
+
+    def __init__(self, exporter: _CountingExporter, on_dropped: Callable[[int], None]) -> None:
+        self._room = int(os.environ.get("OTEL_BSP_MAX_QUEUE_SIZE") or _QUEUE_SIZE)
+        super().__init__(exporter, max_queue_size=self._room)
+        self._counting = exporter
+        self._queued = 0
+        self._on_dropped = on_dropped
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue a span that has ended."""
+        # Each of the two numbers is written by one thread alone.
+        if self._queued - self._counting.begun >= self._room:
+            self._on_dropped(1)
+        elif span.context is not None and span.context.trace_flags.sampled:
+            self._queued += 1
+            super().on_end(span)
 
 
 @contextmanager
@@ -65,12 +93,13 @@ def tracing(*, service: str, version: str, on_dropped: Callable[[int], None]) ->
     if "OTEL_TRACES_SAMPLER" not in os.environ:
         sampler = ParentBased(TraceIdRatioBased(_DEFAULT_SAMPLED_SHARE))
     provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(_CountingExporter(_exporter(), on_dropped)))
+    exporter = _CountingExporter(_exporter(), on_dropped)
+    provider.add_span_processor(_BoundedProcessor(exporter, on_dropped))
     trace.set_tracer_provider(provider)
     try:
         yield
     finally:
-        provider.shutdown()
+        _shut_down(provider)
 
 
 def begin(name: str, kind: SpanKind, headers: Mapping[str, str]) -> Span:
@@ -129,6 +158,13 @@ def headers_of(span: Span) -> dict[str, str]:
     carrier: dict[str, str] = {}
     propagate.inject(carrier, context=trace.set_span_in_context(span))
     return carrier
+
+
+def _shut_down(provider: TracerProvider) -> None:
+    """Send what waits; a collector that hangs does not hold up the end, which the SDK would let it do for long."""
+    shutting = threading.Thread(target=provider.shutdown, name="tracing shutdown", daemon=True)
+    shutting.start()
+    shutting.join(_LAST_SECONDS)
 
 
 def _exporter() -> SpanExporter:

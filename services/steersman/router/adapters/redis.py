@@ -12,7 +12,7 @@ import random
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
@@ -22,14 +22,13 @@ from redis.exceptions import RedisError
 from steersman.router.model import Assessment
 from steersman.router.ports import StoreUnavailable
 from steersman.runtime.breaker import Breaker
+from steersman.runtime.gathering import gathered
 
 _PREFIX: Final = b"steersman:score:1:"
 _VALUE: Final = struct.Struct("<Bfff?")
 _FORMAT: Final = 1
 _BATCH: Final = 256
 _TTL_JITTER: Final = 0.1
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +102,14 @@ class RedisScores:
     async def read(self) -> None:
         """Look up what is asked for, again and again; for a background task."""
         while True:
-            batch = [ask for ask in await _gathered(self._reads) if not ask[1].done()]
+            batch = [ask for ask in await gathered(self._reads, _BATCH) if not ask[1].done()]
             if batch:
                 await self._read(batch)
 
     async def write(self) -> None:
         """Write what waits, again and again; for a background task."""
         while True:
-            batch = await _gathered(self._writes)
+            batch = await gathered(self._writes, _BATCH)
             if not await self._write(batch):
                 self._on_dropped(len(batch))
 
@@ -152,14 +151,6 @@ class RedisScores:
         except (RedisError, OSError):
             return False
         return True
-
-
-async def _gathered(queue: asyncio.Queue[T]) -> list[T]:
-    """What waits in a queue, at least one and at most a batch."""
-    batch = [await queue.get()]
-    while len(batch) < _BATCH and not queue.empty():
-        batch.append(queue.get_nowait())
-    return batch
 
 
 def _encode(assessment: Assessment) -> bytes:
