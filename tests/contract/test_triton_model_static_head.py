@@ -139,13 +139,13 @@ async def test_a_text_over_the_bound_is_told_as_truncated(model: Model) -> None:
 
 async def test_more_texts_than_a_batch_holds_are_refused(model: Model) -> None:
     with pytest.raises(InferenceServerException, match="batch-size"):
-        await model.ask(*[b"tide"] * 65)
+        await model.ask(*[b"tide"] * 33)
 
 
 async def test_a_client_that_gives_up_harms_nobody(model: Model) -> None:
     async def impatient() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(model.ask(*[b"tide " * 1600] * 64), timeout=0.001)
+            await asyncio.wait_for(model.ask(*[b"tide " * 1600] * 32), timeout=0.001)
 
     await asyncio.gather(*(impatient() for _ in range(20)))
     assert np.isfinite((await model.ask(b"tide"))["SCORE"]).all()

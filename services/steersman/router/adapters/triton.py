@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _OUTPUTS: Final = {"SCORE": "f", "WIN_PROBABILITY": "f", "NOVELTY": "f", "TRUNCATED": "?"}
 """Outputs in the order of an assessment's fields, with their kinds in the words of `struct`."""
-_BATCH: Final = 64
+_BATCH: Final = 32
 """Texts in one call: the model's `max_batch_size`."""
 _CHANNEL: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
