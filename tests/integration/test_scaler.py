@@ -274,8 +274,8 @@ async def test_routers_are_found_by_name(routers: list[DemandServer]) -> None:
 async def test_metrics_show_demand_and_who_is_heard(one: Scaler, routers: list[DemandServer]) -> None:
     routers[0].want("strong", waiting=1, running=2, unmet=3)
     for line in (
-        'steersman_scaler_demand{part="tier/strong",state="waiting"} 1.0',
-        'steersman_scaler_demand{part="tier/strong",state="running"} 2.0',
+        'steersman_scaler_demand{part="tier-strong",state="waiting"} 1.0',
+        'steersman_scaler_demand{part="tier-strong",state="running"} 2.0',
         'steersman_scaler_demand{part="router",state="running"} 0.0',
         'steersman_scaler_routers{hearing="heard"} 2.0',
         'steersman_scaler_routers{hearing="silent"} 0.0',

@@ -108,7 +108,7 @@ class Demand:
         counting = self._counting(now)
         if not counting:
             raise Unavailable(
-                f"no router has been heard for {self._rules.hold:g} s", reason="NO_ROUTER_HEARD"
+                f"no router has been heard in the last {self._rules.hold:g} s", reason="NO_ROUTER_HEARD"
             )
         if now - self._woke_at < self._rules.settle and self._unheard(now):
             raise Unavailable("some routers have not been heard yet", reason="ROUTERS_NOT_HEARD_YET")

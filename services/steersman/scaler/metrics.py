@@ -39,8 +39,11 @@ def _metrics(sums: Mapping[Part, Sums], audience: Audience) -> list[Metric]:
         "steersman_scaler_demand", "Demand for a part over all routers.", labels=("part", "state")
     )
     for part, sum_ in sums.items():
+        name = part.replace(
+            "/", "-"
+        )  # a selector of Kubernetes, which an HPA picks a part by, takes no slash
         for state in _STATES:
-            demand.add_metric((part, state), getattr(sum_, state))
+            demand.add_metric((name, state), getattr(sum_, state))
     routers = GaugeMetricFamily(
         "steersman_scaler_routers",
         "Routers that are heard, that are silent and whose last word counts, and of which nothing counts.",

@@ -120,7 +120,7 @@ def test_with_no_router_heard_at_all_nothing_is_known(routers: dict[str, Counts]
     world = World()
     world.hear_all(routers)
     world.clock.advance(later)
-    with pytest.raises(Unavailable, match="no router has been heard for 60 s") as refusal:
+    with pytest.raises(Unavailable, match="no router has been heard in the last 60 s") as refusal:
         world.total()
     assert refusal.value.reason == "NO_ROUTER_HEARD"
 

@@ -16,7 +16,7 @@ def test_demand_is_shown_by_part_and_state(registry: CollectorRegistry) -> None:
     metrics = ScalerMetrics(registry)
     metrics.show({"tier/strong": Sums(1, 2, 3)}, Audience())
     shown = {
-        state: registry.get_sample_value("steersman_scaler_demand", {"part": "tier/strong", "state": state})
+        state: registry.get_sample_value("steersman_scaler_demand", {"part": "tier-strong", "state": state})
         for state in ("waiting", "running", "unmet")
     }
     assert shown == {"waiting": 1, "running": 2, "unmet": 3}
