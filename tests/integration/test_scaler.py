@@ -16,6 +16,8 @@ from google.rpc import error_details_pb2, status_pb2
 from fakes.demand_server import DemandServer, demand_server
 from fixtures.scaler_process import HOLD_SECONDS, Keda, Scaler, scaler, until
 
+pytestmark = pytest.mark.slow  # each test has a process of its own
+
 NOBODY: Final = "127.0.0.1:9"
 
 
