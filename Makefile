@@ -15,8 +15,8 @@ export UV_SYSTEM_CERTS ?= true
 endif
 
 machine := services/steersman/local/machine.py
-protos := $(wildcard proto/steersman/api/v1/*.proto)
-stubs := services/steersman/api
+protos := $(wildcard proto/steersman/api/v1/*.proto proto/externalscaler/*.proto)
+stubs := steersman/api externalscaler
 python := .venv/bin/python
 uv := .venv/bin/uv
 sync := $(uv) pip sync --python $(python) --require-hashes
@@ -73,9 +73,10 @@ generate: .venv/.ready ## Generate the gRPC stubs from proto/
 verify: .venv/.ready ## Prove that what is generated is fresh
 	@rm -rf .local/generated && mkdir -p .local/generated
 	@$(call protoc,.local/generated)
-	@diff --recursive --brief --exclude=__init__.py --exclude=__pycache__ \
-		.local/generated/steersman/api $(stubs) \
-		|| { echo "The stubs are older than proto/: run make generate."; exit 1; }
+	@for stubs in $(stubs); do \
+		diff --recursive --brief --exclude=__init__.py --exclude=py.typed --exclude=__pycache__ \
+			.local/generated/$$stubs services/$$stubs \
+			|| { echo "The stubs are older than proto/: run make generate."; exit 1; }; done
 	@echo "The stubs are fresh."
 
 .PHONY: lock

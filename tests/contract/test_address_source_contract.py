@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from fakes.addresses import FakeAddresses
-from steersman.router.adapters.addresses import AddressLookup
-from steersman.router.ports import AddressSource
+from steersman.runtime.addresses import AddressLookup, AddressSource
 
 
 @dataclass

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class FakeAddresses:
-    """Implements `steersman.router.ports.AddressSource`; its knobs are plain attributes."""
+    """Implements `steersman.runtime.addresses.AddressSource`; its knobs are plain attributes."""
 
     found: Sequence[str] = ("fake:1",)
     down: bool = False
     asked: list[str] = field(default_factory=list)
 
     async def addresses(self, target: str) -> Sequence[str]:
-        """See `steersman.router.ports.AddressSource.addresses`."""
+        """See `steersman.runtime.addresses.AddressSource.addresses`."""
         self.asked.append(target)
         if self.down:
             raise OSError("the name cannot be resolved")

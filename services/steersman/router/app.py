@@ -21,7 +21,6 @@ from steersman.api.v1 import (
     router_service_pb2,
     router_service_pb2_grpc,
 )
-from steersman.router.adapters.addresses import AddressLookup
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import PolicyFile
@@ -44,6 +43,7 @@ from steersman.router.servicer import RouterServicer
 from steersman.router.settings import Dispatching, HttpServer, RouterSettings
 from steersman.router.upstreams import Upstreams
 from steersman.runtime import telemetry
+from steersman.runtime.addresses import AddressLookup
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from steersman.router.ports import AddressSource
+from steersman.runtime.addresses import AddressSource
 from steersman.runtime.breaker import Breaker
 
 log = logging.getLogger(__name__)

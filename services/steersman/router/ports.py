@@ -94,15 +94,3 @@ class Upstream(Protocol):
     async def close(self) -> None:
         """Close the connection."""
         ...
-
-
-class AddressSource(Protocol):
-    """Where the addresses behind a target are found."""
-
-    async def addresses(self, target: str) -> Sequence[str]:
-        """All addresses now, as HOST:PORT.
-
-        Raises:
-            OSError: They cannot be found out.
-        """
-        ...

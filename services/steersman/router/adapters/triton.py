@@ -25,8 +25,9 @@ from tritonclient.utils import InferenceServerException
 
 from steersman.router.fleet import Fleet, Member
 from steersman.router.model import Assessment, ClassifierId, Reason
-from steersman.router.ports import AddressSource, ClassifierFailure
+from steersman.router.ports import ClassifierFailure
 from steersman.runtime import telemetry
+from steersman.runtime.addresses import AddressSource
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.gathering import gathered
 

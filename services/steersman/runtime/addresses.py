@@ -1,14 +1,26 @@
-"""Addresses from a static list, or from DNS: a headless Service has one record a pod."""
+"""Where the replicas behind a target are: a static list, or DNS, where a headless Service has one record a pod."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 _DNS: Final = "dns:///"
 _TIMEOUT_SECONDS: Final = 5.0
+
+
+class AddressSource(Protocol):
+    """Where the addresses behind a target are found."""
+
+    async def addresses(self, target: str) -> Sequence[str]:
+        """All addresses now, as HOST:PORT.
+
+        Raises:
+            OSError: They cannot be found out.
+        """
+        ...
 
 
 class AddressLookup:

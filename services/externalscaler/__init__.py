@@ -1,0 +1,1 @@
+"""Stubs of KEDA's protocol for external scalers. `make generate` writes them; nobody edits them."""

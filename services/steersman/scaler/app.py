@@ -1,0 +1,122 @@
+"""Wires the scaler: the only module that knows every adapter.
+
+Health, by service name: the empty name says that this process serves, which is what a liveness probe should ask.
+`routers` says that demand is known, which is what a readiness probe should ask: a restart would not bring a router
+back, but of two scalers KEDA should ask the one that hears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import aio as health_aio
+
+from externalscaler import externalscaler_pb2, externalscaler_pb2_grpc
+from steersman import __version__
+from steersman.runtime import telemetry
+from steersman.runtime.addresses import AddressLookup, AddressSource
+from steersman.runtime.errors import Unavailable
+from steersman.runtime.metrics import ProcessMetrics, metrics_server
+from steersman.runtime.server import grpc_server
+from steersman.runtime.tasks import BackgroundTasks
+from steersman.scaler.adapters.router import RouterStreams
+from steersman.scaler.demand import Demand, Rules
+from steersman.scaler.listening import Listening
+from steersman.scaler.metrics import ScalerMetrics
+from steersman.scaler.news import News
+from steersman.scaler.servicer import ScalerServicer
+from steersman.scaler.settings import ScalerSettings
+
+ROUTERS_HEALTH: Final = "routers"
+"""Name of the health service that says whether demand is known."""
+
+_SERVICE: Final = externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_name
+_LOOK_SECONDS: Final = 0.5
+"""How old health and metrics may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a running scaler listens, as HOST:PORT."""
+
+    grpc: str
+    metrics: str
+
+
+@asynccontextmanager
+async def app(settings: ScalerSettings, *, source: AddressSource | None = None) -> AsyncIterator[Addresses]:
+    """A scaler that serves as long as the context lasts, and drains when it is left.
+
+    Args:
+        settings: All settings.
+        source: Finds the routers; DNS where none is given.
+    """
+    process, news = ProcessMetrics(), News()
+    counting = settings.counting
+    demand = Demand(Rules(counting.hold_seconds, counting.unmet_seconds, counting.settle_seconds))
+    metrics, health = ScalerMetrics(process.registry), health_aio.HealthServicer()
+    servicer = ScalerServicer(
+        demand,
+        news,
+        resend_seconds=settings.resend_seconds,
+        longest_stream_seconds=settings.grpc.max_connection_age_grace_seconds * 0.9,
+    )
+    async with AsyncExitStack() as stack:
+        stack.enter_context(
+            telemetry.tracing(
+                service="steersman-scaler", version=__version__, on_dropped=process.spans_dropped.inc
+            )
+        )
+        metrics_address = await stack.enter_async_context(metrics_server(settings.metrics.address, process))
+        tasks = await stack.enter_async_context(
+            BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
+        )
+        listening = _listening(settings, source or AddressLookup(), demand, news, tasks)
+        tasks.start("addresses of routers", listening.follow)
+        tasks.start("health", partial(_tell, demand, metrics, health))
+        grpc_address = await stack.enter_async_context(
+            grpc_server(
+                settings.grpc,
+                metrics=process,
+                services=[_SERVICE],
+                register=partial(externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server, servicer),
+                health=health,
+            )
+        )
+        stack.callback(servicer.drain)
+        yield Addresses(grpc_address, metrics_address)
+
+
+def _listening(
+    settings: ScalerSettings, source: AddressSource, demand: Demand, news: News, tasks: BackgroundTasks
+) -> Listening:
+    routers = settings.routers
+    return Listening(
+        target=routers.target,
+        source=source,
+        routers=RouterStreams(routers.interval_seconds, routers.stall_seconds),
+        demand=demand,
+        news=news,
+        tasks=tasks,
+        refresh_seconds=routers.refresh_seconds,
+        longest_pause_seconds=routers.longest_pause_seconds,
+    )
+
+
+async def _tell(demand: Demand, metrics: ScalerMetrics, health: health_aio.HealthServicer) -> None:
+    """Keep health and metrics up to date; for a background task."""
+    status = health_pb2.HealthCheckResponse
+    while True:
+        try:
+            sums = demand.sums()
+        except Unavailable:
+            sums = {}
+        metrics.show(sums, demand.audience())
+        await health.set(ROUTERS_HEALTH, status.SERVING if sums else status.NOT_SERVING)
+        await asyncio.sleep(_LOOK_SECONDS)
