@@ -30,7 +30,9 @@ def faults(manifest: dict[str, Any], version: str) -> list[str]:
     """What is wrong with a resource, for a version of Kubernetes."""
     group, _, api = manifest["apiVersion"].rpartition("/")
     name = "-".join(part for part in (manifest["kind"].lower(), group.split(".")[0], api) if part)
-    return [f"{error.json_path}: {error.message}" for error in _validator(version, name).iter_errors(manifest)]
+    return [
+        f"{error.json_path}: {error.message}" for error in _validator(version, name).iter_errors(manifest)
+    ]
 
 
 @cache

@@ -86,7 +86,7 @@ def render(values: Values | None = None, *, name: str = "steersman") -> Release:
     with helm_python.Chart.load(CHART) as chart:
         files = chart.render(dict(values or {}), name=name, namespace="models")
     texts = [text for path, text in files.items() if path.endswith(".yaml")]
-    documents = (document for text in texts for document in yaml.load_all(text, Loader=yaml.CSafeLoader))  # noqa: S506 - it is a safe one
+    documents = (document for text in texts for document in yaml.load_all(text, Loader=yaml.CSafeLoader))
     return Release(tuple(document for document in documents if document))
 
 

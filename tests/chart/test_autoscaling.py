@@ -8,7 +8,12 @@ import pytest
 
 from chart.rendering import Release, nested, refused, render
 
-_SCALED = {"router": "router", "classifier": "classifier", "tiers.weak": "backend-weak", "tiers.strong": "backend-strong"}
+_SCALED = {
+    "router": "router",
+    "classifier": "classifier",
+    "tiers.weak": "backend-weak",
+    "tiers.strong": "backend-strong",
+}
 _KEDA = {"enabled": True}
 
 
@@ -32,7 +37,7 @@ def test_without_an_autoscaler_a_workload_has_its_replicas(default: Release) -> 
 @pytest.mark.parametrize("kind", ["hpa", "keda"])
 @pytest.mark.parametrize("where", _SCALED)
 def test_replicas_are_left_out_under_either_autoscaler(where: str, kind: str) -> None:
-    release = render(nested(f"{where}.autoscaling.{kind}.enabled", True))  # noqa: FBT003 - a value of the chart
+    release = render(nested(f"{where}.autoscaling.{kind}.enabled", value=True))
     name = f"steersman-{_SCALED[where]}"
     others = [each for each in release.of("Deployment") if each["metadata"]["name"] != name]
 
@@ -54,7 +59,10 @@ def test_an_autoscaler_points_at_its_deployment_with_its_bounds(releases: dict[s
 def test_metrics_of_an_hpa_replace_the_cpu() -> None:
     metric = {
         "type": "External",
-        "external": {"metric": {"name": "steersman_demand"}, "target": {"type": "AverageValue", "averageValue": "8"}},
+        "external": {
+            "metric": {"name": "steersman_demand"},
+            "target": {"type": "AverageValue", "averageValue": "8"},
+        },
     }
     release = render(nested("tiers.strong.autoscaling.hpa", {"enabled": True, "metrics": [metric]}))
 

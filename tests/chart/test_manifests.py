@@ -40,7 +40,9 @@ def test_nothing_is_rendered_twice(release: Release) -> None:
 
 
 def test_names_fit_also_behind_the_longest_release_name_and_tier() -> None:
-    release = render({"tiers": {"a-tier-of-20-letters": {}}}, name="a-release-with-a-very-long-name-for-a-test")
+    release = render(
+        {"tiers": {"a-tier-of-20-letters": {}}}, name="a-release-with-a-very-long-name-for-a-test"
+    )
 
     assert [name for manifest in release.manifests if not _NAME.match(name := _identity(manifest)[2])] == []
 
@@ -56,7 +58,8 @@ def test_every_resource_is_in_the_release_namespace_and_labelled(release: Releas
 
 def test_selectors_find_the_pods_they_are_meant_for_and_no_others(release: Release) -> None:
     pods = {
-        each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"] for each in release.of("Deployment")
+        each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"]
+        for each in release.of("Deployment")
     }
     for manifest in [*release.of("Service"), *release.of("PodDisruptionBudget"), *release.of("Deployment")]:
         selector = manifest["spec"]["selector"]

@@ -68,7 +68,10 @@ def test_pods_may_call_each_other_along_the_arrows_and_nowhere_else(everything: 
 
 def test_both_ends_of_every_arrow_allow_it(release: Release) -> None:
     called, calling = _inside(_arrows(release, "ingress")), _inside(_arrows(release, "egress"))
-    anybody = {("test", "router", 9000), ("test", "router", 8080)}  # where callers are not named, all may call
+    anybody = {
+        ("test", "router", 9000),
+        ("test", "router", 8080),
+    }  # where callers are not named, all may call
 
     assert called | anybody == calling | anybody
 
@@ -97,7 +100,10 @@ def test_what_goes_outside_is_names_spans_the_api_server_and_engines(everything:
         (each, "DNS") for each in ("router", "backend", "classifier", "scaler", "controller", "test")
     }
     assert outside - names == {
-        *((each, "any namespace", 4318) for each in ("router", "backend", "classifier", "scaler", "controller")),
+        *(
+            (each, "any namespace", 4318)
+            for each in ("router", "backend", "classifier", "scaler", "controller")
+        ),
         *((each, "anywhere", port) for each in ("router", "controller") for port in (443, 6443)),
         ("backend", "anywhere", 8001),  # the engine of tier strong, which stands elsewhere
     }
@@ -131,7 +137,9 @@ def test_a_cache_and_a_classifier_elsewhere_are_reached_at_their_ports() -> None
     )
 
     assert {("router", "anywhere", 6390), ("router", "anywhere", 8011)} <= _arrows(release, "egress")
-    assert release.environment("steersman-router")["STEERSMAN_CLASSIFIER__TARGET"] == "dns:///triton.models:8011"
+    assert (
+        release.environment("steersman-router")["STEERSMAN_CLASSIFIER__TARGET"] == "dns:///triton.models:8011"
+    )
     assert {"steersman-redis", "steersman-classifier"}.isdisjoint(release.names("Deployment"))
 
 
@@ -140,4 +148,4 @@ def test_every_pod_has_a_policy(release: Release) -> None:
 
 
 def test_policies_can_be_left_out() -> None:
-    assert render(nested("networkPolicy.enabled", False)).of("NetworkPolicy") == []  # noqa: FBT003 - a value of the chart
+    assert render(nested("networkPolicy.enabled", value=False)).of("NetworkPolicy") == []

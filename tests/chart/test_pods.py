@@ -22,7 +22,15 @@ def test_every_pod_meets_pod_securitys_restricted_profile(release: Release) -> N
         assert security["runAsUser"] > 0
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
-        allowed = {"configMap", "emptyDir", "secret", "projected", "persistentVolumeClaim", "csi", "ephemeral"}
+        allowed = {
+            "configMap",
+            "emptyDir",
+            "secret",
+            "projected",
+            "persistentVolumeClaim",
+            "csi",
+            "ephemeral",
+        }
         assert all(set(volume) - {"name"} <= allowed for volume in pod.get("volumes", []))
         for container in _containers(pod):
             assert container["securityContext"] == {
@@ -38,7 +46,9 @@ def test_tokens_of_the_api_server_go_only_to_who_speaks_to_it(everything: Releas
 
     assert with_token == {"steersman-controller", "steersman-router"}
     assert not any(pod["automountServiceAccountToken"] for _, pod in default.pods())
-    assert all(account["automountServiceAccountToken"] is False for account in everything.of("ServiceAccount"))
+    assert all(
+        account["automountServiceAccountToken"] is False for account in everything.of("ServiceAccount")
+    )
 
 
 def test_every_deployment_has_an_account_of_its_own(release: Release) -> None:
@@ -117,12 +127,17 @@ def test_pods_prefer_to_be_apart_and_never_insist_on_it(release: Release) -> Non
         (term,) = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
         assert term["podAffinityTerm"]["labelSelector"]["matchLabels"] == selector
         spread = pod["topologySpreadConstraints"]
-        assert [each["topologyKey"] for each in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+        assert [each["topologyKey"] for each in spread] == [
+            "topology.kubernetes.io/zone",
+            "kubernetes.io/hostname",
+        ]
         assert {each["whenUnsatisfiable"] for each in spread} == {"ScheduleAnyway"}
 
 
 def test_evictions_take_one_pod_at_a_time(release: Release) -> None:
-    budgets = {each["metadata"]["name"]: each["spec"]["maxUnavailable"] for each in release.of("PodDisruptionBudget")}
+    budgets = {
+        each["metadata"]["name"]: each["spec"]["maxUnavailable"] for each in release.of("PodDisruptionBudget")
+    }
 
     assert budgets == dict.fromkeys(release.names("Deployment"), 1)
 
@@ -173,7 +188,10 @@ def test_an_account_of_ones_own_is_used_and_not_made() -> None:
     [
         ({}, "ghcr.io/steersman/steersman-router:0.1.0"),
         ({"tag": "0.2.0"}, "ghcr.io/steersman/steersman-router:0.2.0"),
-        ({"tag": "0.2.0", "digest": f"sha256:{'0' * 64}"}, f"ghcr.io/steersman/steersman-router@sha256:{'0' * 64}"),
+        (
+            {"tag": "0.2.0", "digest": f"sha256:{'0' * 64}"},
+            f"ghcr.io/steersman/steersman-router@sha256:{'0' * 64}",
+        ),
         ({"repository": "registry.example.com/router"}, "registry.example.com/router:0.1.0"),
         ({"repository": "team/router"}, "ghcr.io/steersman/team/router:0.1.0"),
     ],
@@ -186,7 +204,9 @@ def test_an_image_is_named_by_registry_repository_tag_or_digest(image: dict[str,
 
 
 def test_settings_become_the_environment_of_the_process_and_have_the_last_word() -> None:
-    release = render({"router": {"settings": {"CLASSIFIER__TIMEOUT_SECONDS": 0.25, "CACHE__LOCAL_ENTRIES": 2000000}}})
+    release = render(
+        {"router": {"settings": {"CLASSIFIER__TIMEOUT_SECONDS": 0.25, "CACHE__LOCAL_ENTRIES": 2000000}}}
+    )
     environment = release.environment("steersman-router")
 
     assert environment["STEERSMAN_CLASSIFIER__TIMEOUT_SECONDS"] == "0.25"

@@ -11,7 +11,16 @@ from chart.rendering import CHART, Release, render
 
 
 def test_a_first_install_has_none_of_them(default: Release) -> None:
-    off = {"Ingress", "HTTPRoute", "GRPCRoute", "ServiceMonitor", "PodMonitor", "PrometheusRule", "Role", "RoleBinding"}
+    off = {
+        "Ingress",
+        "HTTPRoute",
+        "GRPCRoute",
+        "ServiceMonitor",
+        "PodMonitor",
+        "PrometheusRule",
+        "Role",
+        "RoleBinding",
+    }
 
     assert default.of(*off) == []
     assert "steersman-dashboard" not in default.names("ConfigMap")
@@ -40,7 +49,11 @@ def test_ways_in_do_not_lead_to_health_and_other_paths(everything: Release) -> N
 def test_prometheus_finds_every_process_and_the_engines(everything: Release) -> None:
     monitor = everything.one("ServiceMonitor", "steersman")
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
-    found = {each["metadata"]["name"] for each in everything.of("Service") if wanted <= each["metadata"]["labels"].items()}
+    found = {
+        each["metadata"]["name"]
+        for each in everything.of("Service")
+        if wanted <= each["metadata"]["labels"].items()
+    }
 
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert found == {
@@ -109,7 +122,9 @@ def test_the_controller_may_read_policies_and_write_their_status_and_no_more(eve
 
     assert writes == {("steersman.dev", "routingpolicies/status"), ("coordination.k8s.io", "leases")}
     assert all("*" not in rule["verbs"] + rule["resources"] for rule in rules)
-    assert {verb for rule in everything.one("Role", "steersman-router")["rules"] for verb in rule["verbs"]} == {
+    assert {
+        verb for rule in everything.one("Role", "steersman-router")["rules"] for verb in rule["verbs"]
+    } == {
         "get",
         "list",
         "watch",
@@ -122,7 +137,12 @@ def test_helm_test_asks_both_apis_through_the_services(default: Release) -> None
     (container,) = pod["spec"]["containers"]
 
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
-    assert container["args"][1:] == ["dns:///steersman-router-headless:9000", "steersman-router:8080", "auto", "120"]
+    assert container["args"][1:] == [
+        "dns:///steersman-router-headless:9000",
+        "steersman-router:8080",
+        "auto",
+        "120",
+    ]
     compile(container["args"][0], "query.py", "exec")
 
 

@@ -121,7 +121,10 @@ def test_an_engine_gets_a_cache_and_shared_memory_where_it_wants_them(gpu: Relea
 
     assert volumes["engine-shm"]["emptyDir"]["medium"] == "Memory"
     assert volumes["engine-cache"]["emptyDir"]["sizeLimit"] == "100Gi"
-    assert {each["name"] for each in default.pod("steersman-backend-weak")["volumes"]} == {"tmp", "engine-tmp"}
+    assert {each["name"] for each in default.pod("steersman-backend-weak")["volumes"]} == {
+        "tmp",
+        "engine-tmp",
+    }
 
 
 @pytest.mark.parametrize("removed", [None, {"enabled": False}])

@@ -39,7 +39,9 @@ def _leaves(values: Any, path: str = "") -> Iterator[str]:
 
 
 def test_the_schema_is_closed_everywhere_that_has_named_keys() -> None:
-    open_objects = [path for path, schema in _objects(_SCHEMA) if schema.get("additionalProperties") is not False]
+    open_objects = [
+        path for path, schema in _objects(_SCHEMA) if schema.get("additionalProperties") is not False
+    ]
 
     assert open_objects == []
 
@@ -111,27 +113,39 @@ def test_a_value_that_is_none_is_refused(path: str, value: object, sentence: str
             "policies.strong: a tier has this name too, so a caller could not say which is meant",
         ),
         (nested("policies.Auto", {"tiers": ["weak"]}), "policies.Auto: a policy's name has at most 63"),
-        (nested("tiers.strong.enabled", False), "policies.auto: tier strong does not exist or is not enabled"),  # noqa: FBT003 - a value of the chart
+        (
+            nested("tiers.strong.enabled", value=False),
+            "policies.auto: tier strong does not exist or is not enabled",
+        ),
         (nested("policies.auto.boundaries", [0.5]), "policies.auto: threshold is short for boundaries"),
         (
             nested("policies.other", {"tiers": ["weak", "strong"]}),
             "policies.other: 2 tiers need 1 boundaries between them, not 0",
         ),
         (
-            {"tiers": {"mid": {}}, "policies": {"o": {"tiers": ["weak", "mid", "strong"], "boundaries": [0.9, 0.5]}}},
+            {
+                "tiers": {"mid": {}},
+                "policies": {"o": {"tiers": ["weak", "mid", "strong"], "boundaries": [0.9, 0.5]}},
+            },
             "policies.o: boundaries must ascend",
         ),
         ({"defaultPolicy": "other"}, "defaultPolicy: there is no policy other"),
         (nested("classifier.target", "triton:8001"), "classifier: either enabled is true, or target names"),
-        (nested("classifier.enabled", False), "classifier: either enabled is true, or target names"),  # noqa: FBT003 - a value of the chart
-        (nested("redis.enabled", False), "redis: either enabled is true, or cache.external names another one"),  # noqa: FBT003 - a value of the chart
-        (nested("cache.external.url", "redis://x:6379"), "redis: either enabled is true, or cache.external names"),
+        (nested("classifier.enabled", value=False), "classifier: either enabled is true, or target names"),
+        (
+            nested("redis.enabled", value=False),
+            "redis: either enabled is true, or cache.external names another one",
+        ),
+        (
+            nested("cache.external.url", "redis://x:6379"),
+            "redis: either enabled is true, or cache.external names",
+        ),
         (
             {"redis": {"enabled": False}, "cache": {"external": {"url": "redis://x", "existingSecret": "y"}}},
             "cache.external: give url or existingSecret, not both",
         ),
         (nested("redis.replicas", 2), "redis.replicas: a second Redis of this chart would be another cache"),
-        (nested("httpRoute.enabled", True), "httpRoute: a route belongs to a gateway"),  # noqa: FBT003 - a value of the chart
+        (nested("httpRoute.enabled", value=True), "httpRoute: a route belongs to a gateway"),
         (nested("router.settings.GRPC__ADDRESS", "x"), "router.settings: GRPC__ADDRESS belongs to the chart"),
         (nested("router.settings.log", "x"), "router.settings: log is no name of a setting"),
     ],
