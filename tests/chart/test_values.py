@@ -192,4 +192,15 @@ def test_a_cache_key_of_ones_own_is_used() -> None:
 def test_the_url_of_an_outside_cache_can_be_a_secret(gpu: Release) -> None:
     reference = gpu.environment("steersman-router")["STEERSMAN_CACHE__URL"]
 
-    assert reference == {"secretKeyRef": {"name": "steersman-cache", "key": "url"}}
+    assert reference == {"secretKeyRef": {"name": "redis-url", "key": "url"}}
+
+
+def test_no_secret_that_the_user_brings_has_the_name_of_one_that_the_chart_makes(gpu: Release) -> None:
+    brought = {
+        value["secretKeyRef"]["name"]
+        for name, value in gpu.environment("steersman-router").items()
+        if isinstance(value, dict) and name != "STEERSMAN_CACHE__HMAC_KEY" and "secretKeyRef" in value
+    }
+
+    assert brought == {"redis-url", "strongest-api-key"}
+    assert brought.isdisjoint(gpu.names("Secret"))
