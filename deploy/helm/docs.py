@@ -80,7 +80,7 @@ def _at(values: Any, names: list[str]) -> Any:
 def table(rows: Iterator[Documented]) -> str:
     """The rows as a table in Markdown."""
     lines = ["| value | what it does | default |", "|---|---|---|"]
-    lines += [f"| `{row.path}` | {row.text} | {row.default} |".replace("||", "\\|\\|") for row in rows]
+    lines += [f"| `{row.path}` | {row.text} | {row.default} |" for row in rows]
     return "\n".join(lines)
 
 
