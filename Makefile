@@ -22,6 +22,8 @@ uv := .venv/bin/uv
 sync := $(uv) pip sync --python $(python) --require-hashes
 compile := $(uv) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --custom-compile-command 'make lock'
+# An image holds the versions that were tested.
+image_lock = $(compile) --constraints locks/dev.txt pyproject.toml
 protoc = $(python) -m grpc_tools.protoc -Iproto --python_out=$(1) --pyi_out=$(1) --grpc_python_out=$(1) $(protos)
 
 ##@ The system on this machine
@@ -49,12 +51,13 @@ format: .venv/.ready ## Format the code and fix what can be fixed
 	.venv/bin/ruff check --fix .
 
 .PHONY: lint
-lint: .venv/.ready ## ruff, mypy, the layers, buf
+lint: .venv/.ready ## ruff, mypy, the layers, buf, the chart
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/buf lint
+	$(python) -m pytest --quiet tests/chart/test_lint.py
 
 .PHONY: test
 test: export ENGINES := tiny
@@ -66,8 +69,10 @@ test-fast: .venv/.ready ## The tests that start no real part
 	$(python) -m pytest -m 'not integration and not slow' $(ARGS)
 
 .PHONY: generate
-generate: .venv/.ready ## Generate the gRPC stubs from proto/
+generate: .venv/.ready ## Generate the gRPC stubs, the chart's table of values, the rendered manifests
 	$(call protoc,services)
+	$(python) deploy/helm/docs.py
+	$(python) deploy/helm/rendered.py
 
 .PHONY: verify
 verify: .venv/.ready ## Prove that what is generated is fresh
@@ -77,7 +82,9 @@ verify: .venv/.ready ## Prove that what is generated is fresh
 		diff --recursive --brief --exclude=__init__.py --exclude=py.typed --exclude=__pycache__ \
 			.local/generated/$$stubs services/$$stubs \
 			|| { echo "The stubs are older than proto/: run make generate."; exit 1; }; done
-	@echo "The stubs are fresh."
+	@$(python) deploy/helm/docs.py --check
+	@$(python) deploy/helm/rendered.py --check
+	@echo "The stubs, the chart's table of values and the rendered manifests are fresh."
 
 .PHONY: lock
 lock: .venv/.ready ## Lock every environment anew, with hashes
@@ -85,6 +92,27 @@ lock: .venv/.ready ## Lock every environment anew, with hashes
 	$(compile) --upgrade locks/bench.in --output-file locks/bench.txt
 	for name in bootstrap parts strong-model triton; do \
 		$(compile) --upgrade --no-deps locks/$$name.in --output-file locks/$$name.txt; done
+	for name in engine embeddings triton-server; do \
+		$(compile) --upgrade --no-deps locks/images/$$name.in --output-file locks/images/$$name.txt; done
+	$(image_lock) --extra router --output-file locks/images/router.txt
+	$(image_lock) --extra backend --output-file locks/images/backend.txt
+	$(image_lock) --output-file locks/images/scaler.txt
+	$(image_lock) --extra trainer --output-file locks/images/cli.txt
+	cat locks/images/embeddings.txt >>locks/images/cli.txt
+
+##@ Images and the chart
+
+.PHONY: images
+images: ## Build the images with docker, podman or buildah: ARGS='router backend' for some of them
+	deploy/images.sh build $(ARGS)
+
+.PHONY: images-load
+images-load: ## Put the images into the kind cluster that KIND_CLUSTER names
+	deploy/images.sh load $(ARGS)
+
+.PHONY: test-chart
+test-chart: .venv/.ready ## Test the chart, without a cluster
+	$(python) -m pytest tests/chart $(ARGS)
 
 ##@ The classifier and the benchmarks
 
@@ -110,7 +138,7 @@ clean: down ## Remove the environments and all that the local system wrote
 .PHONY: help
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\n%s\n%s\n' "ENGINES=tiny keeps to one small model; WEAK_URL, STRONG_URL (with _API_KEY, _MODEL) point a tier" \
 		"at any server that speaks OpenAI's API; PYTHON=... chooses the interpreter."
 

@@ -72,7 +72,7 @@ def engine(parts: Parts, model: Model, *, port: int, name: str = "engine", threa
     flags = [word for option in options.items() for word in option]
     return Program(
         name=name,
-        argv=(sys.executable, "-m", "steersman.local.engine_server", *flags),
+        argv=(sys.executable, "-m", "steersman.engine", *flags),
         environment={"PYTHONPATH": os.pathsep.join([str(parts.services), str(parts.engine_packages)])},
         ready=http_ok(f"http://127.0.0.1:{port}/health"),
         start_seconds=120.0,

@@ -1,12 +1,14 @@
-"""A llama.cpp server as a process of its own, ended by SIGTERM.
+"""`python -m steersman.engine`: llama.cpp's server as a process of its own, ended by SIGTERM.
 
-llama.cpp comes as a library (`xllamacpp`) that serves HTTP from its own threads; this process only holds it.
+llama.cpp comes as a library (`xllamacpp`) that serves OpenAI's HTTP API from threads of its own; this process only
+holds it. It is the engine of the small image and of the local system; production has vLLM or llama.cpp's own server.
 """
 
 from __future__ import annotations
 
 import argparse
 import signal
+from collections.abc import Sequence
 from typing import Final
 
 import xllamacpp
@@ -22,7 +24,7 @@ def parameters(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
     params = xllamacpp.CommonParams()
     params.model.path = arguments.model
     params.model_alias = {arguments.alias}
-    params.hostnames = ["127.0.0.1"]
+    params.hostnames = [arguments.host]
     params.port = arguments.port
     params.n_parallel = arguments.slots
     params.n_ctx = arguments.slots * arguments.context_window
@@ -35,11 +37,12 @@ def parameters(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
     return params
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--model", required=True, help="GGUF file")
     parser.add_argument("--alias", required=True, help="name of the model")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--slots", required=True, type=int, help="requests worked on at once")
     parser.add_argument("--context-window", required=True, type=int, help="tokens per slot")

@@ -1,0 +1,234 @@
+{{/*
+A Deployment. Takes a part and, as YAML: main (the container without what all have), and perhaps sidecars and volumes;
+startupSeconds; gpus, whether its pods hold any; token, whether it speaks to the Kubernetes API.
+*/}}
+{{- define "steersman.deployment" -}}
+{{- $values := .values -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "steersman.labels" . | nindent 4 }}
+spec:
+  {{- if not (include "steersman.autoscaled" .) }}
+  replicas: {{ int $values.replicas }}
+  {{- end }}
+  revisionHistoryLimit: 5
+  progressDeadlineSeconds: {{ add 300 (max 300 (int .startupSeconds)) }}
+  strategy:
+    {{- include "steersman.strategy" . | nindent 4 }}
+  selector:
+    matchLabels:
+      {{- toYaml .selector | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- mergeOverwrite (deepCopy .root.Values.commonLabels) $values.podLabels .selector | toYaml | nindent 8 }}
+      annotations:
+        kubectl.kubernetes.io/default-container: {{ .component }}
+        {{- with $values.podAnnotations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    spec:
+      {{- with .root.Values.image.pullSecrets }}
+      imagePullSecrets:
+        {{- range . }}
+        - name: {{ . }}
+        {{- end }}
+      {{- end }}
+      serviceAccountName: {{ $values.serviceAccount.name | default .name }}
+      automountServiceAccountToken: {{ .token | default false }}
+      enableServiceLinks: false
+      {{- with $values.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      terminationGracePeriodSeconds: {{ add $values.drain.preStopSeconds $values.drain.seconds 10 }}
+      {{- include "steersman.podSecurity" .root | nindent 6 }}
+      {{- include "steersman.placement" . | trim | nindent 6 }}
+      {{- with .sidecars }}
+      initContainers:
+        {{- . | nindent 8 }}
+      {{- end }}
+      containers:
+        - name: {{ .component }}
+          image: {{ include "steersman.image" (dict "root" .root "image" $values.image) }}
+          imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+          {{- include "steersman.containerSecurity" . | nindent 10 }}
+          {{- .main | nindent 10 }}
+          resources:
+            {{- toYaml $values.resources | nindent 12 }}
+          {{- if gt (int $values.drain.preStopSeconds) 0 }}
+          lifecycle:
+            preStop:
+              sleep:
+                seconds: {{ int $values.drain.preStopSeconds }}
+          {{- end }}
+          volumeMounts:
+            - name: tmp
+              mountPath: /tmp
+            {{- with .mounts }}
+            {{- . | nindent 12 }}
+            {{- end }}
+            {{- with $values.extraVolumeMounts }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
+      volumes:
+        - name: tmp
+          emptyDir:
+            sizeLimit: 1Gi
+        {{- with .volumes }}
+        {{- . | nindent 8 }}
+        {{- end }}
+        {{- with $values.extraVolumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+{{- end -}}
+
+{{/* A pod that holds a GPU leaves before its successor comes: there may be no other GPU. */}}
+{{- define "steersman.strategy" -}}
+{{- if .values.strategy -}}
+{{- toYaml .values.strategy -}}
+{{- else -}}
+type: RollingUpdate
+rollingUpdate:
+  maxSurge: {{ .gpus | ternary 0 1 }}
+  maxUnavailable: {{ .gpus | ternary 1 0 }}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether resources name a GPU of any vendor; empty where not. */}}
+{{- define "steersman.gpus" -}}
+{{- range $name, $_ := merge (dict) (.limits | default dict) (.requests | default dict) -}}
+{{- if regexMatch "/.*gpu" $name -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What Pod Security calls restricted. */}}
+{{- define "steersman.podSecurity" -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: {{ int .Values.runAsUser }}
+  runAsGroup: {{ int .Values.runAsUser }}
+  fsGroup: {{ int .Values.runAsUser }}
+  seccompProfile:
+    type: RuntimeDefault
+{{- end -}}
+
+{{- define "steersman.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end -}}
+
+{{/* Where pods go: apart from each other as far as it can be done, never at the price of not running. */}}
+{{- define "steersman.placement" -}}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+affinity:
+  {{- if .values.affinity }}
+  {{- toYaml .values.affinity | nindent 2 }}
+  {{- else }}
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+      - weight: 100
+        podAffinityTerm:
+          topologyKey: kubernetes.io/hostname
+          labelSelector:
+            matchLabels:
+              {{- toYaml .selector | nindent 14 }}
+  {{- end }}
+topologySpreadConstraints:
+  {{- if .values.topologySpreadConstraints }}
+  {{- toYaml .values.topologySpreadConstraints | nindent 2 }}
+  {{- else }}
+  {{- $selector := .selector }}
+  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    matchLabelKeys: [pod-template-hash]
+    labelSelector:
+      matchLabels:
+        {{- toYaml $selector | nindent 8 }}
+  {{- end }}
+  {{- end }}
+{{- end -}}
+
+{{/*
+Environment of one of the product's processes. Takes a part, settings (a dict of names without STEERSMAN_) and variables
+(a list, for what is no plain text). The part's own `settings` have the last word.
+*/}}
+{{- define "steersman.env" -}}
+{{- $log := .root.Values.log -}}
+{{- $settings := mergeOverwrite
+      (dict "LOG__LEVEL" $log.level "LOG__FORMAT" $log.format "GRPC__DRAIN_SECONDS" .values.drain.seconds)
+      .settings .values.settings -}}
+env:
+  {{- range $name, $value := $settings }}
+  - name: STEERSMAN_{{ $name }}
+    value: {{ include "steersman.text" $value | quote }}
+  {{- end }}
+  {{- with .variables }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- with include "steersman.otelEnv" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with .values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/* A number as people write it; a template's own way of printing turns 1000000 into 1e+06. */}}
+{{- define "steersman.text" -}}
+{{- kindIs "float64" . | ternary (. | toJson) (. | toString) -}}
+{{- end -}}
+
+{{- define "steersman.otelEnv" -}}
+{{- $otel := .root.Values.otel -}}
+{{- if $otel.endpoint -}}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ $otel.endpoint | quote }}
+- name: OTEL_EXPORTER_OTLP_PROTOCOL
+  value: {{ $otel.protocol }}
+- name: OTEL_TRACES_SAMPLER
+  value: parentbased_traceidratio
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ include "steersman.text" $otel.sampledShare | quote }}
+- name: STEERSMAN_POD
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: k8s.pod.name=$(STEERSMAN_POD),k8s.namespace.name={{ .root.Release.Namespace }}{{ with .tier }},steersman.tier={{ . }}{{ end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Native gRPC probes. Takes port, startupSeconds, and the services that liveness and readiness ask for. */}}
+{{- define "steersman.grpcProbes" -}}
+startupProbe:
+  grpc: {port: {{ .port }}}
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: {{ div (add .startupSeconds 1) 2 }}
+readinessProbe:
+  grpc: {port: {{ .port }}{{ with .ready }}, service: {{ . }}{{ end }}}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 2
+livenessProbe:
+  grpc: {port: {{ .port }}}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+{{- end -}}

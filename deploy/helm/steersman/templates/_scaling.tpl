@@ -1,0 +1,135 @@
+{{/* Not empty where an autoscaler sets the number of a part's pods. */}}
+{{- define "steersman.autoscaled" -}}
+{{- if has .component (list "router" "classifier" "backend") -}}
+{{- if or .values.autoscaling.hpa.enabled .values.autoscaling.keda.enabled -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Not empty where some part is scaled by KEDA. */}}
+{{- define "steersman.keda" -}}
+{{- $root := . -}}
+{{- $parts := list (dict "root" $root "component" "router") -}}
+{{- if .Values.classifier.enabled -}}
+{{- $parts = append $parts (dict "root" $root "component" "classifier") -}}
+{{- end -}}
+{{- range include "steersman.backends" . | fromJsonArray -}}
+{{- $parts = append $parts (dict "root" $root "component" "backend" "tier" .) -}}
+{{- end -}}
+{{- range $parts -}}
+{{- if (include "steersman.part" . | fromJson).values.autoscaling.keda.enabled -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The autoscaler of a part, if it has one. */}}
+{{- define "steersman.autoscaler" -}}
+{{- if .values.autoscaling.hpa.enabled -}}
+{{- include "steersman.hpa" . -}}
+{{- else if .values.autoscaling.keda.enabled -}}
+{{- include "steersman.scaledObject" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "steersman.hpa" -}}
+{{- $scaling := .values.autoscaling -}}
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "steersman.labels" . | nindent 4 }}
+spec:
+  scaleTargetRef:
+    apiVersion: apps/v1
+    kind: Deployment
+    name: {{ .name }}
+  minReplicas: {{ int $scaling.minReplicas }}
+  maxReplicas: {{ int $scaling.maxReplicas }}
+  metrics:
+    {{- if $scaling.hpa.metrics }}
+    {{- toYaml $scaling.hpa.metrics | nindent 4 }}
+    {{- else }}
+    - type: Resource
+      resource:
+        name: cpu
+        target:
+          type: Utilization
+          averageUtilization: {{ int $scaling.hpa.targetCPUUtilizationPercentage }}
+    {{- end }}
+  behavior:
+    {{- toYaml $scaling.behavior | nindent 4 }}
+{{- end -}}
+
+{{- define "steersman.scaledObject" -}}
+{{- $scaling := .values.autoscaling -}}
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "steersman.labels" . | nindent 4 }}
+spec:
+  scaleTargetRef:
+    name: {{ .name }}
+  minReplicaCount: {{ int $scaling.minReplicas }}
+  maxReplicaCount: {{ int $scaling.maxReplicas }}
+  pollingInterval: {{ int $scaling.keda.pollingInterval }}
+  cooldownPeriod: {{ int $scaling.keda.cooldownPeriod }}
+  fallback:
+    failureThreshold: {{ int $scaling.keda.fallback.failureThreshold }}
+    replicas: {{ int $scaling.keda.fallback.replicas }}
+  advanced:
+    horizontalPodAutoscalerConfig:
+      behavior:
+        {{- toYaml $scaling.behavior | nindent 8 }}
+  triggers:
+    - type: external-push
+      metricType: AverageValue
+      metadata:
+        scalerAddress: {{ include "steersman.fullname" .root }}-scaler.{{ .root.Release.Namespace }}.svc:9000
+        part: {{ empty .tier | ternary .component (printf "tier/%s" .tier) }}
+        targetPerReplica: {{ include "steersman.text" $scaling.keda.targetPerReplica | quote }}
+    {{- with $scaling.keda.triggers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end -}}
+
+{{- define "steersman.pdb" -}}
+{{- if .values.podDisruptionBudget.enabled -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "steersman.labels" . | nindent 4 }}
+spec:
+  maxUnavailable: {{ include "steersman.intOrText" .values.podDisruptionBudget.maxUnavailable }}
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- toYaml .selector | nindent 6 }}
+{{- end -}}
+{{- end -}}
+
+{{- define "steersman.intOrText" -}}
+{{- kindIs "string" . | ternary (. | quote) (. | toJson) -}}
+{{- end -}}
+
+{{- define "steersman.serviceAccount" -}}
+{{- if not .values.serviceAccount.name -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "steersman.labels" . | nindent 4 }}
+  {{- with .values.serviceAccount.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+automountServiceAccountToken: false
+{{- end -}}
+{{- end -}}

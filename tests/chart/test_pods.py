@@ -1,0 +1,220 @@
+"""What every pod has: restricted security, probes, a drain that fits, and a place that it prefers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chart.rendering import Release, nested, render
+
+_OWN = ("router", "backend", "scaler", "controller")
+
+
+def _containers(pod: Any) -> list[Any]:
+    return [*pod.get("initContainers", []), *pod["containers"]]
+
+
+def test_every_pod_meets_pod_securitys_restricted_profile(release: Release) -> None:
+    for _, pod in release.pods():
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"] is True
+        assert security["runAsUser"] > 0
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        allowed = {
+            "configMap",
+            "emptyDir",
+            "secret",
+            "projected",
+            "persistentVolumeClaim",
+            "csi",
+            "ephemeral",
+        }
+        assert all(set(volume) - {"name"} <= allowed for volume in pod.get("volumes", []))
+        for container in _containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert all("hostPort" not in port for port in container.get("ports", []))
+
+
+def test_tokens_of_the_api_server_go_only_to_who_speaks_to_it(everything: Release, default: Release) -> None:
+    with_token = {name for name, pod in everything.pods() if pod["automountServiceAccountToken"]}
+
+    assert with_token == {"steersman-controller", "steersman-router"}
+    assert not any(pod["automountServiceAccountToken"] for _, pod in default.pods())
+    assert all(
+        account["automountServiceAccountToken"] is False for account in everything.of("ServiceAccount")
+    )
+
+
+def test_every_deployment_has_an_account_of_its_own(release: Release) -> None:
+    for name, pod in release.pods():
+        if pod.get("restartPolicy") != "Never":
+            assert pod["serviceAccountName"] == name
+            assert name in release.names("ServiceAccount")
+
+
+def test_every_container_says_what_it_needs(release: Release) -> None:
+    for _, pod in release.pods():
+        for container in _containers(pod):
+            assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+            assert "memory" in container["resources"]["limits"]
+
+
+def test_every_container_of_a_deployment_is_probed(release: Release) -> None:
+    for manifest in release.of("Deployment"):
+        pod = manifest["spec"]["template"]["spec"]
+        for container in pod["containers"]:
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+        for sidecar in pod.get("initContainers", []):
+            assert {"startupProbe", "livenessProbe"} <= sidecar.keys()
+
+
+def test_our_own_processes_and_triton_are_probed_by_grpc(everything: Release) -> None:
+    for component, port in [(component, 9000) for component in _OWN] + [("classifier", 8001)]:
+        name = f"steersman-{component}" + ("-weak" if component == "backend" else "")
+        container = everything.container(name)
+        assert container["startupProbe"]["grpc"]["port"] == port
+        assert container["readinessProbe"]["grpc"]["port"] == port
+
+
+def test_readiness_follows_what_a_restart_would_not_bring_back(everything: Release) -> None:
+    backend, scaler = (everything.container(f"steersman-{name}") for name in ("backend-weak", "scaler"))
+
+    assert backend["readinessProbe"]["grpc"]["service"] == "engine"
+    assert scaler["readinessProbe"]["grpc"]["service"] == "routers"
+    assert "service" not in backend["livenessProbe"]["grpc"]
+    assert "service" not in scaler["livenessProbe"]["grpc"]
+
+
+def test_the_grace_period_holds_the_time_to_be_forgotten_and_the_time_to_drain(release: Release) -> None:
+    for manifest in release.of("Deployment"):
+        name = manifest["metadata"]["name"]
+        container = release.container(name)
+        held = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        told = release.environment(name).get("STEERSMAN_GRPC__DRAIN_SECONDS")
+        if told is not None:
+            assert release.pod(name)["terminationGracePeriodSeconds"] == held + int(told) + 10
+
+
+def test_the_drain_of_one_workload_can_be_set() -> None:
+    release = render(nested("tiers.strong.drain", {"preStopSeconds": 20, "seconds": 900}))
+
+    assert release.pod("steersman-backend-strong")["terminationGracePeriodSeconds"] == 930
+    assert release.environment("steersman-backend-strong")["STEERSMAN_GRPC__DRAIN_SECONDS"] == "900"
+    assert release.pod("steersman-backend-weak")["terminationGracePeriodSeconds"] == 320
+
+
+def test_no_pre_stop_hook_sleeps_for_no_time(default: Release) -> None:
+    assert "lifecycle" not in default.container("steersman-redis")
+
+
+def test_tritons_own_patience_is_that_of_its_pod(default: Release) -> None:
+    assert "--exit-timeout-secs=15" in default.container("steersman-classifier")["args"]
+    assert default.pod("steersman-classifier")["terminationGracePeriodSeconds"] == 10 + 15 + 10
+
+
+def test_pods_prefer_to_be_apart_and_never_insist_on_it(release: Release) -> None:
+    for manifest in release.of("Deployment"):
+        pod = manifest["spec"]["template"]["spec"]
+        selector = manifest["spec"]["selector"]["matchLabels"]
+        affinity = pod["affinity"]["podAntiAffinity"]
+        assert "requiredDuringSchedulingIgnoredDuringExecution" not in affinity
+        (term,) = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+        assert term["podAffinityTerm"]["labelSelector"]["matchLabels"] == selector
+        spread = pod["topologySpreadConstraints"]
+        assert [each["topologyKey"] for each in spread] == [
+            "topology.kubernetes.io/zone",
+            "kubernetes.io/hostname",
+        ]
+        assert {each["whenUnsatisfiable"] for each in spread} == {"ScheduleAnyway"}
+
+
+def test_evictions_take_one_pod_at_a_time(release: Release) -> None:
+    budgets = {
+        each["metadata"]["name"]: each["spec"]["maxUnavailable"] for each in release.of("PodDisruptionBudget")
+    }
+
+    assert budgets == dict.fromkeys(release.names("Deployment"), 1)
+
+
+@pytest.mark.parametrize("component", ["router", "classifier", "redis", "tierDefaults", "tiers.weak"])
+def test_each_workload_can_be_placed_and_extended_on_its_own(component: str) -> None:
+    options = {
+        "podLabels": {"a": "b"},
+        "podAnnotations": {"c": "d"},
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "spot", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway"}
+        ],
+        "priorityClassName": "high",
+        "strategy": {"type": "Recreate"},
+        "extraEnv": [{"name": "X", "value": "y"}],
+        "extraVolumes": [{"name": "v", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "v", "mountPath": "/v"}],
+        "serviceAccount": {"annotations": {"role": "r"}},
+    }
+    name = {"tierDefaults": "backend-weak", "tiers.weak": "backend-weak"}.get(component, component)
+    release = render(nested(component, options))
+    deployment = release.one("Deployment", f"steersman-{name}")
+    pod = deployment["spec"]["template"]["spec"]
+
+    assert deployment["spec"]["template"]["metadata"]["labels"]["a"] == "b"
+    assert deployment["spec"]["template"]["metadata"]["annotations"]["c"] == "d"
+    assert deployment["spec"]["strategy"] == options["strategy"]
+    for same in ("nodeSelector", "tolerations", "affinity", "topologySpreadConstraints", "priorityClassName"):
+        assert pod[same] == options[same]
+    assert release.environment(f"steersman-{name}")["X"] == "y"
+    assert {"name": "v", "emptyDir": {}} in pod["volumes"]
+    assert {"name": "v", "mountPath": "/v"} in pod["containers"][0]["volumeMounts"]
+    assert release.one("ServiceAccount", f"steersman-{name}")["metadata"]["annotations"] == {"role": "r"}
+
+
+def test_an_account_of_ones_own_is_used_and_not_made() -> None:
+    release = render(nested("router.serviceAccount.name", "mine"))
+
+    assert release.pod("steersman-router")["serviceAccountName"] == "mine"
+    assert "steersman-router" not in release.names("ServiceAccount")
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ({}, "ghcr.io/steersman/steersman-router:0.1.0"),
+        ({"tag": "0.2.0"}, "ghcr.io/steersman/steersman-router:0.2.0"),
+        (
+            {"tag": "0.2.0", "digest": f"sha256:{'0' * 64}"},
+            f"ghcr.io/steersman/steersman-router@sha256:{'0' * 64}",
+        ),
+        ({"repository": "registry.example.com/router"}, "registry.example.com/router:0.1.0"),
+        ({"repository": "team/router"}, "ghcr.io/steersman/team/router:0.1.0"),
+    ],
+)
+def test_an_image_is_named_by_registry_repository_tag_or_digest(image: dict[str, str], expected: str) -> None:
+    release = render(nested("router.image", image))
+
+    assert release.container("steersman-router")["image"] == expected
+    assert release.one("Pod", "steersman-test")["spec"]["containers"][0]["image"] == expected
+
+
+def test_settings_become_the_environment_of_the_process_and_have_the_last_word() -> None:
+    release = render(
+        {"router": {"settings": {"CLASSIFIER__TIMEOUT_SECONDS": 0.25, "CACHE__LOCAL_ENTRIES": 2000000}}}
+    )
+    environment = release.environment("steersman-router")
+
+    assert environment["STEERSMAN_CLASSIFIER__TIMEOUT_SECONDS"] == "0.25"
+    assert environment["STEERSMAN_CACHE__LOCAL_ENTRIES"] == "2000000"
+
+
+def test_no_variable_is_set_twice(release: Release) -> None:
+    for _, pod in release.pods():
+        for container in _containers(pod):
+            names = [each["name"] for each in container.get("env", [])]
+            assert len(names) == len(set(names))
