@@ -13,12 +13,15 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from steersman.runtime.addresses import AddressSource
 from steersman.runtime.breaker import Breaker
 
 log = logging.getLogger(__name__)
+
+SOON_SECONDS: Final = 0.25
+"""Time between two looks at the source as long as no address is known, as right after an installation."""
 
 
 class Closable(Protocol):
@@ -109,7 +112,7 @@ class Fleet(Generic[C]):
     async def keep_fresh(self) -> None:
         """Look at the source again and again; for a background task."""
         while True:
-            await asyncio.sleep(self.refresh_seconds)
+            await asyncio.sleep(self.refresh_seconds if self._members else SOON_SECONDS)
             await self.refresh()
 
     async def close(self) -> None:

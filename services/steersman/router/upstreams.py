@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from steersman.router.fleet import Fleet
+from steersman.router.fleet import SOON_SECONDS, Fleet
 from steersman.router.model import UpstreamSpec
 from steersman.router.ports import Upstream
 from steersman.runtime.breaker import Breaker
@@ -58,7 +58,8 @@ class Upstreams:
     async def keep_fresh(self, seconds: float) -> None:
         """Follow the addresses of all fleets; for a background task."""
         while True:
-            await asyncio.sleep(seconds)
+            complete = all(fleet.members for fleet in self.fleets.values())
+            await asyncio.sleep(seconds if complete else SOON_SECONDS)
             for fleet in list(self.fleets.values()):
                 await fleet.refresh()
             await self._close_idle()
