@@ -16,8 +16,8 @@ from benchmarks.system import System
 from steersman.api.v1 import decision_pb2, router_service_pb2 as pb
 
 STREAMS: Final = 64
-MISS_STREAMS: Final = 16
-"""Fewer than Triton batches at most, so that no answer waits until the fallback decides."""
+MISS_STREAMS: Final = 32
+"""As many as Triton batches at most, so that no answer waits until the fallback decides."""
 KNOWN: Final = 64
 """Prompts whose scores are known."""
 

@@ -29,6 +29,8 @@ _VALUE: Final = struct.Struct("<Bfff?")
 _FORMAT: Final = 1
 _BATCH: Final = 256
 _TTL_JITTER: Final = 0.1
+_WRITE_SECONDS: Final = 0.01
+"""Pause between two batches of writes: nobody waits for them, and larger ones cost less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class RedisScores:
     async def write(self) -> None:
         """Write what waits, again and again; for a background task."""
         while True:
+            await asyncio.sleep(_WRITE_SECONDS)
             batch = await gathered(self._writes, _BATCH)
             if not await self._write(batch):
                 self._on_dropped(len(batch))
