@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -77,8 +78,17 @@ class Day:
         await until(recovered, seconds=30)
 
     async def entries(self) -> int:
+        """Entries in Redis, once the router, which writes them a little later, has no more to write."""
         async with redis.asyncio.from_url(self.valkey.url) as client:
-            return int(await client.dbsize())
+            seen = -1
+            while (now := int(await client.dbsize())) != seen:
+                seen = now
+                await asyncio.sleep(WRITES_SECONDS)
+            return seen
+
+
+WRITES_SECONDS = 0.1
+"""Several times the pause between two writes of a router."""
 
 
 def content(engine_ports: Mapping[str, int]) -> dict[str, Any]:
