@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import grpc
 from aiohttp import web
@@ -21,11 +22,14 @@ from steersman.api.v1 import (
     router_service_pb2,
     router_service_pb2_grpc,
 )
+from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
+from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
 from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import PolicyFile
 from steersman.router.adapters.redis import RedisOptions, RedisScores
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
+from steersman.router.decision_log import DecisionLog
 from steersman.router.demand import Demand
 from steersman.router.demand_servicer import DemandServicer
 from steersman.router.dispatch import Dispatcher, Patience
@@ -35,12 +39,12 @@ from steersman.router.ids import new_id
 from steersman.router.metrics import RouterMetrics
 from steersman.router.model import Catalogue, UpstreamSpec
 from steersman.router.normalise import Limits
-from steersman.router.ports import Upstream
+from steersman.router.ports import LineSink, Upstream
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
 from steersman.router.servicer import RouterServicer
-from steersman.router.settings import Dispatching, HttpServer, RouterSettings
+from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, RouterSettings
 from steersman.router.upstreams import Upstreams
 from steersman.runtime import telemetry
 from steersman.runtime.addresses import AddressLookup
@@ -70,9 +74,12 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             )
         )
         await stack.enter_async_context(metrics_server(settings.metrics.address, process))
+        decisions = await _decision_log(stack, settings.decision_log, metrics)
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
         )
+        if decisions is not None:
+            tasks.start("decision log", decisions.write)
         scores = await _scores(stack, tasks, settings, metrics)
         classifier = await _classifier(stack, tasks, settings, metrics)
         upstreams = await stack.enter_async_context(Upstreams(partial(_fleet, settings.dispatch)))
@@ -83,6 +90,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             upstreams=upstreams,
             demand=demand,
             metrics=metrics,
+            ledger=metrics if decisions is None else Ledgers((metrics, decisions)),
         )
         await _follow_policies(tasks, settings, routing, upstreams, metrics)
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
@@ -98,6 +106,24 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         finally:
             draining.set()
             await asyncio.gather(http.aclose(), rpc.aclose())  # both drain in the same time
+
+
+async def _decision_log(
+    stack: AsyncExitStack, settings: DecisionLogging, metrics: RouterMetrics
+) -> DecisionLog | None:
+    """The decision log, where there is one. Entered before the task that writes it, so that it is closed after."""
+    if not settings.path:
+        return None
+    sink: LineSink = (
+        StandardOutput()
+        if settings.path == "-"
+        else DecisionFile(Path(settings.path), settings.max_bytes, settings.files)
+    )
+    return await stack.enter_async_context(
+        DecisionLog(
+            sink, sample_rate=settings.sample_rate, queue=settings.queue, on_lines=metrics.decisions_logged
+        )
+    )
 
 
 async def _scores(
@@ -150,6 +176,7 @@ def _routing(
     upstreams: Upstreams,
     demand: Demand,
     metrics: RouterMetrics,
+    ledger: Ledger,
 ) -> Routing:
     cache, dispatch, requests = settings.cache, settings.dispatch, settings.requests
     scorer = Scorer(
@@ -176,7 +203,7 @@ def _routing(
         scorer=scorer,
         dispatcher=dispatcher,
         demand=demand,
-        ledger=metrics,
+        ledger=ledger,
         limits=Limits(requests.text_characters, requests.context_characters),
         max_in_flight=requests.max_in_flight,
     )

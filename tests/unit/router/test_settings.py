@@ -69,6 +69,13 @@ def test_defaults_are_as_promised() -> None:
             "breaker_cooldown_seconds": 2.0,
             "refresh_seconds": 5.0,
         },
+        "decision_log": {
+            "path": "",
+            "sample_rate": 1.0,
+            "max_bytes": 64 * 1024 * 1024,
+            "files": 5,
+            "queue": 8192,
+        },
     }
 
 
