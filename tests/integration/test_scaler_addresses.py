@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 import grpc
 import pytest
@@ -44,8 +45,15 @@ def source(routers: list[DemandServer]) -> FakeAddresses:
 @pytest.fixture
 async def keda(source: FakeAddresses) -> AsyncIterator[Keda]:
     async with app(SETTINGS, source=source) as addresses, asking(addresses.grpc) as keda:
-        await until(lambda: keda.serving("routers"))
+        await until(partial(known, keda))
         yield keda
+
+
+async def known(keda: Keda) -> bool:
+    with suppress(grpc.aio.AioRpcError):
+        await keda.demand()
+        return True
+    return False
 
 
 async def becomes(keda: Keda, demand: float) -> None:
