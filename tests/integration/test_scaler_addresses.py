@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
-from functools import partial
+from contextlib import AsyncExitStack
 
 import grpc
 import pytest
@@ -45,15 +44,8 @@ def source(routers: list[DemandServer]) -> FakeAddresses:
 @pytest.fixture
 async def keda(source: FakeAddresses) -> AsyncIterator[Keda]:
     async with app(SETTINGS, source=source) as addresses, asking(addresses.grpc) as keda:
-        await until(partial(known, keda))
+        await until(lambda: keda.serving("routers"))
         yield keda
-
-
-async def known(keda: Keda) -> bool:
-    with suppress(grpc.aio.AioRpcError):
-        await keda.demand()
-        return True
-    return False
 
 
 async def becomes(keda: Keda, demand: float) -> None:
