@@ -1,0 +1,70 @@
+"""Options that several subcommands take, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from steersman.calibration.bootstrap import Resampling
+from steersman.classifier.errors import DataError
+
+
+def add_bootstrap(parser: argparse.ArgumentParser) -> None:
+    """How intervals are found."""
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap (default: 0)")
+    parser.add_argument(
+        "--resamples",
+        type=positive,
+        default=1000,
+        metavar="N",
+        help="bootstrap resamples (default: %(default)s)",
+    )
+
+
+def add_log_filters(parser: argparse.ArgumentParser) -> None:
+    """Which decisions of a log are meant."""
+    parser.add_argument("--traffic", metavar="POLICY", help="take the decisions of this policy in the log")
+    parser.add_argument(
+        "--classifier",
+        metavar="DIGEST",
+        help="take the scores of this artefact (the beginning of its digest)",
+    )
+
+
+def resampling(options: argparse.Namespace) -> Resampling:
+    """What `add_bootstrap` has read."""
+    return Resampling(options.resamples, options.seed)
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number <= 1.0:  # NaN is not
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
+    return number
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what a machine may read.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from error
