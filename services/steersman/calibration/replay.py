@@ -2,7 +2,8 @@
 
 What has no score to be decided anew by, or was not decided by its score, stays as it was: a tier that the caller named,
 a caller's own threshold, a need that one tier alone could serve, a fallback (its stand-in is a hash of the text, which
-no log holds). So does a query whose wanted tier is the same as before: what then happened to it would happen again.
+no log holds). So does a query whose wanted tier is the same as before: what then happened to it would happen again,
+such as that another tier answered.
 
 A query that moves keeps its prompt tokens. Its answer is taken to be as long as the mean answer of the tier that it
 moves to, or as its own where that tier has answered nothing. Two tiers' tokenizers are taken for one.
@@ -19,14 +20,11 @@ import numpy as np
 
 from steersman.calibration.bootstrap import Floats, Interval, Resampling, around
 from steersman.calibration.decisions import Logged
-from steersman.router.model import Price
+from steersman.router.model import Price, Reason
 from steersman.router.policy import tier_index
 
 PER: Final = 1000
 """Costs are told for so many queries."""
-
-_UNMOVED: Final = frozenset({"OVERRIDE", "SINGLE_TIER", "CAPABILITY"})
-"""Reasons that have nothing to do with a boundary."""
 
 Labels = Mapping[str, Mapping[str, float]]
 """Quality of answers, by decision id and tier."""
@@ -41,6 +39,19 @@ class WhatIf:
     boundaries: tuple[float, ...]
     prices: Mapping[str, Price]
     """Of these tiers and all others that are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """A mean over decisions, as it was and as it would have been; shape `(decisions,)` each."""
+
+    before: Floats
+    after: Floats
+    weights: Floats
+
+    def sums(self) -> tuple[Floats, Floats, Floats]:
+        """What the two means are quotients of: two numerators, and the denominator of both."""
+        return self.before * self.weights, self.after * self.weights, self.weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +95,32 @@ def replay(decisions: Sequence[Logged], what_if: WhatIf, labels: Labels, resampl
     reasons = [_why_kept(each) for each in decisions]
     after = [each.tier if why else _tier(each, what_if) for each, why in zip(decisions, reasons, strict=True)]
     before = [each.tier for each in decisions]
-    weights = np.array([each.weight for each in decisions])
-    costs = _costs(decisions, after, what_if.prices)
-    answered = np.array([each.answered for each in decisions])
-    qualities = np.array(
-        [_qualities(each, tier, labels) for each, tier in zip(decisions, after, strict=True)]
-    )
-    known = ~np.isnan(qualities).any(axis=1)
     tiers = (*what_if.tiers, *sorted({*before, *after} - set(what_if.tiers)))
+    usd, quality = _cost(decisions, after, what_if.prices), _quality(decisions, after, labels)
+    *of_tiers, of_usd, of_quality = _compare(
+        [*(_share(decisions, after, tier) for tier in tiers), usd, quality], resampling
+    )
+    labelled = int(np.count_nonzero(quality.weights))
     return Replay(
         decisions=len(decisions),
         moved=sum(one != other for one, other in zip(before, after, strict=True)),
         kept=dict(Counter(why for why in reasons if why)),
-        shares={tier: _compare(_is(before, tier), _is(after, tier), weights, resampling) for tier in tiers},
-        answered=int(answered.sum()),
-        usd=_compare(costs[:, 0], costs[:, 1], weights * answered, resampling, scale=PER),
-        labelled=int(known.sum()),
-        quality=_of_known(qualities, weights * known, resampling) if known.any() else None,
+        shares=dict(zip(tiers, of_tiers, strict=True)),
+        answered=int(np.count_nonzero(usd.weights)),
+        usd=of_usd,
+        labelled=labelled,
+        quality=of_quality if labelled else None,
     )
 
 
 def _why_kept(decision: Logged) -> str:
     """Why no boundary moves it, for people; empty when one may."""
-    if decision.reason in _UNMOVED:
-        return decision.reason
     if not decision.scored:
         return "no score"
-    return "the caller's own threshold" if decision.own_boundaries else ""
+    if decision.own_boundaries:
+        return "the caller's own threshold"
+    answered_elsewhere = decision.tier != decision.wanted_tier
+    return "" if decision.reason == Reason.SCORE.name or answered_elsewhere else decision.reason
 
 
 def _tier(decision: Logged, what_if: WhatIf) -> str:
@@ -118,16 +128,23 @@ def _tier(decision: Logged, what_if: WhatIf) -> str:
     return decision.tier if wanted == decision.wanted_tier else wanted
 
 
-def _costs(decisions: Sequence[Logged], after: Sequence[str], prices: Mapping[str, Price]) -> Floats:
-    """US dollars as charged, and as they would have been; shape `(decisions, 2)`."""
+def _share(decisions: Sequence[Logged], after: Sequence[str], tier: str) -> _Figure:
+    before = np.array([each.tier == tier for each in decisions], dtype=np.float64)
+    return _Figure(before, np.array([each == tier for each in after], dtype=np.float64), _weights(decisions))
+
+
+def _cost(decisions: Sequence[Logged], after: Sequence[str], prices: Mapping[str, Price]) -> _Figure:
+    """US dollars as charged, and as they would have been."""
     lengths = _mean_answers(decisions)
-    costs = np.zeros((len(decisions), 2))
+    replayed = np.zeros(len(decisions))
     for row, (each, tier) in enumerate(zip(decisions, after, strict=True)):
         own = float(each.completion_tokens)
         length = own if tier == each.tier else lengths.get(tier, own)
         price = prices.get(tier)
-        costs[row] = each.usd, each.usd if price is None else _usd(price, each, length)
-    return costs
+        replayed[row] = each.usd if price is None else _usd(price, each, length)
+    recorded = np.array([each.usd for each in decisions])
+    answered = np.array([each.answered for each in decisions])
+    return _Figure(PER * recorded, PER * replayed, _weights(decisions) * answered)
 
 
 def _usd(price: Price, decision: Logged, completion_tokens: float) -> float:
@@ -146,36 +163,39 @@ def _mean_answers(decisions: Sequence[Logged]) -> dict[str, float]:
     return {tier: tokens / weight for tier, (tokens, weight) in sums.items()}
 
 
-def _qualities(decision: Logged, after: str, labels: Labels) -> tuple[float, float]:
-    known = labels.get(decision.id, {})
-    return known.get(decision.tier, np.nan), known.get(after, np.nan)
+def _quality(decisions: Sequence[Logged], after: Sequence[str], labels: Labels) -> _Figure:
+    """Quality where it is known both ways; the others weigh nothing."""
+    known = [labels.get(each.id, {}) for each in decisions]
+    recorded = np.array([each.get(was.tier, np.nan) for each, was in zip(known, decisions, strict=True)])
+    replayed = np.array([each.get(tier, np.nan) for each, tier in zip(known, after, strict=True)])
+    both = ~np.isnan(recorded + replayed)
+    return _Figure(np.nan_to_num(recorded), np.nan_to_num(replayed), _weights(decisions) * both)
 
 
-def _of_known(qualities: Floats, weights: Floats, resampling: Resampling) -> Compared:
-    before, after = np.nan_to_num(qualities).T
-    return _compare(before, after, weights, resampling)
+def _weights(decisions: Sequence[Logged]) -> Floats:
+    return np.array([each.weight for each in decisions])
 
 
-def _is(tiers: Sequence[str], tier: str) -> Floats:
-    return np.array([each == tier for each in tiers], dtype=np.float64)
+def _compare(figures: Sequence[_Figure], resampling: Resampling) -> list[Compared]:
+    """Weighted means, and how they differ; the same resamples for all of them."""
+    sums = np.stack([column for figure in figures for column in figure.sums()], axis=1)
+    totals = sums.sum(axis=0).reshape(-1, 3)
+    resampled = np.array([counts @ sums for counts in resampling.draws(len(sums))]).reshape(
+        -1, len(figures), 3
+    )
+    return [_compared(totals[n], resampled[:, n]) for n in range(len(figures))]
 
 
-def _compare(
-    before: Floats,
-    after: Floats,
-    weights: Floats,
-    resampling: Resampling,
-    *,
-    scale: float = 1.0,
-) -> Compared:
-    """Weighted means, and how they differ; the same resamples for both."""
-    rows = np.stack((before, after, after - before), axis=1) * scale
-    values = _means(rows, weights)
-    resampled = np.array([_means(rows, weights * counts) for counts in resampling.draws(len(rows))])
-    recorded, replayed, difference = (around(float(values[n]), resampled[:, n]) for n in range(3))
-    return Compared(recorded, replayed, difference)
+def _compared(total: Floats, resampled: Floats) -> Compared:
+    before, after = (_ratio(total[n], total[2]) for n in range(2))
+    befores, afters = (_ratio(resampled[:, n], resampled[:, 2]) for n in range(2))
+    return Compared(
+        recorded=around(float(before), befores),
+        replayed=around(float(after), afters),
+        difference=around(float(after - before), afters - befores),
+    )
 
 
-def _means(rows: Floats, weights: Floats) -> Floats:
-    total = weights.sum()
-    return np.asarray(weights @ rows / total) if total else np.full(rows.shape[1], np.nan)
+def _ratio(numerators: Floats, denominators: Floats) -> Floats:
+    """NaN where nothing counts."""
+    return np.divide(numerators, np.where(denominators > 0, denominators, np.nan))

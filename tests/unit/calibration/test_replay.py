@@ -64,7 +64,8 @@ def test_a_higher_boundary_never_costs_more(scores: list[float]) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        pytest.param({"reason": "OVERRIDE"}, "OVERRIDE", id="the caller named the tier"),
+        pytest.param({"score": math.nan, "reason": "OVERRIDE"}, "no score", id="the caller named the tier"),
+        pytest.param({"reason": "A_LATER_ONE"}, "A_LATER_ONE", id="a reason of later versions"),
         pytest.param({"reason": "CAPABILITY"}, "CAPABILITY", id="one tier alone could"),
         pytest.param({"own_boundaries": True}, "the caller's own threshold", id="the caller's threshold"),
         pytest.param({"score": math.nan, "reason": "CLASSIFIER_TIMEOUT"}, "no score", id="no classifier"),
