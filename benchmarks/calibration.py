@@ -42,7 +42,7 @@ SHARES: Final = (0.1, 0.3, 0.5)
 """Strong shares that are wanted."""
 PARTS: Final = (0.5, 0.8)
 """Parts of the quality gap that are."""
-RESAMPLES: Final = 300
+RESAMPLES: Final = 200
 
 Trial = tuple[float, Mapping[str, bool]]
 """What came less what was wanted, and whether each interval held what came."""
@@ -144,7 +144,7 @@ def main() -> None:
         "--rows", type=int, default=2000, metavar="N", help="prompts to calibrate on (default: 2000)"
     )
     parser.add_argument(
-        "--trials", type=int, default=300, metavar="N", help="calibrations a goal (default: 300)"
+        "--trials", type=int, default=200, metavar="N", help="calibrations a goal (default: 200)"
     )
     options = parser.parse_args()
     console = Console(soft_wrap=True)

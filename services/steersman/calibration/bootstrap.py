@@ -70,5 +70,6 @@ def _middle(values: Floats) -> tuple[float, float]:
     known = values[~np.isnan(values)]
     if not known.size:
         return float("nan"), float("nan")
-    low, high = np.percentile(known, _LEVEL)
+    # Of the ways to take a percentile the one that leaves 2.5 % on each side also of a few hundred resamples.
+    low, high = np.percentile(known, _LEVEL, method="weibull")
     return float(low), float(high)
