@@ -136,7 +136,7 @@ def worth_writing(
     age = abs(now - former.observed_at).total_seconds() if former.observed_at else math.inf
     if (former.shares, former.boundaries) != (wanted.shares, wanted.boundaries):
         return age >= numbers_seconds
-    return wanted.observed_at is not None and age >= refresh_seconds
+    return wanted.observed_at != former.observed_at and age >= refresh_seconds
 
 
 def _words(status: Status) -> Status:
