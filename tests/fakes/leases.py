@@ -17,6 +17,8 @@ class FakeLeases:
     down: bool = False
     hangs: bool = False
     writes: int = 0
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by each write."""
     _answers: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def read(self) -> Lease | None:
@@ -34,6 +36,7 @@ class FakeLeases:
         if lease.version != (self.stored.version if self.stored else ""):
             raise Conflict("409: it has changed")
         self.writes += 1
+        self.written.set()
         self.stored = replace(lease, version=str(self.writes))
         return self.stored
 

@@ -12,7 +12,6 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -42,7 +41,6 @@ from steersman.runtime.tasks import BackgroundTasks
 LEASE_HEALTH: Final = "lease"
 """Name of the health service that says whether this replica knows who leads."""
 
-_NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LOOK_SECONDS: Final = 0.5
 """How old health and the leader's metric may be."""
 _LABELS: Final = {"app.kubernetes.io/component": "controller", "app.kubernetes.io/part-of": "steersman"}
@@ -87,7 +85,7 @@ def _election(
     settings: ControllerSettings, api: KubernetesApi, metrics: ControllerMetrics, process: ProcessMetrics
 ) -> Election:
     election, identity = settings.election, f"{socket.gethostname()}_{uuid4()}"
-    namespace = settings.kubernetes.namespace or _own_namespace()
+    namespace = settings.kubernetes.namespace
     terms = Terms(election.duration_seconds, election.deadline_seconds, election.retry_seconds)
     policies = KubernetesPolicies(api, namespace, identity, on_error=partial(metrics.failed, "watch"))
     return Election(
@@ -115,10 +113,6 @@ async def _lead(settings: ControllerSettings, policies: PolicyResources, metrics
         ).run()
     finally:
         metrics.stopped()
-
-
-def _own_namespace() -> str:
-    return _NAMESPACE_FILE.read_text().strip()
 
 
 async def _tell(election: Election, metrics: ControllerMetrics, health: health_aio.HealthServicer) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,7 @@ class Reconciling:
         pace: How often things are done.
         observer: Is told.
         now: The time of day.
+        clock: Monotonic seconds.
     """
 
     resources: PolicyResources
@@ -84,6 +86,7 @@ class Reconciling:
     pace: Pace
     observer: Observer
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.monotonic
     _known: Sequence[PolicyResource] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _written: dict[Uid, tuple[str, Status]] = field(default_factory=dict)
@@ -91,7 +94,7 @@ class Reconciling:
     _retries: Retries = field(init=False)
 
     def __post_init__(self) -> None:
-        self._retries = Retries(_SHORTEST_PAUSE_SECONDS, self.pace.longest_pause)
+        self._retries = Retries(_SHORTEST_PAUSE_SECONDS, self.pace.longest_pause, self.clock)
 
     async def run(self) -> None:
         """Work, without end."""

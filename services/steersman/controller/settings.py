@@ -13,10 +13,10 @@ from steersman.runtime.settings import Group, ProcessSettings, Seconds
 class Kubernetes(Group):
     """The Kubernetes API."""
 
-    namespace: str = ""
-    """Where the resources and the Lease are; the pod's own where empty."""
+    namespace: str = "default"
+    """Where the resources and the Lease are: the controller's own."""
     kubeconfig: Path | None = None
-    """Says where the API server is and who asks; the pod's ServiceAccount does where it is not set."""
+    """Says where the API server is, and who asks; the pod's ServiceAccount does when not set."""
 
 
 class Election(Group):

@@ -25,8 +25,8 @@ class World:
     def __post_init__(self) -> None:
         self.routers = Routers(RULES, clock=self.clock)
 
-    def hear(self, address: str, report: Report | None = None, **decided: int) -> None:
-        self.routers.heard(address, report or holds(address, held(**decided)))
+    def hear(self, address: str, report: Report | None = None, *, weak: int = 0, strong: int = 0) -> None:
+        self.routers.heard(address, report or holds(address, held(weak=weak, strong=strong)))
 
     def strong_share(self) -> float | None:
         """Of all decisions lately; None where it is not known, NaN where there were none."""
