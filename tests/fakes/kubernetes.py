@@ -43,7 +43,11 @@ class FakeKubernetes:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def put(self, name: str, spec: Mapping[str, Any]) -> Object:
-        """Make or change an object."""
+        """Make or change an object that has a spec."""
+        return self.put_content(name, {"metadata": {"name": name}, "spec": spec})
+
+    def put_content(self, name: str, content: Mapping[str, Any]) -> Object:
+        """Make or change any object."""
         before = self._objects.get(name)
         change = Change.MODIFIED if before else Change.ADDED
         self._version += 1
@@ -53,7 +57,7 @@ class FakeKubernetes:
             before.uid if before else f"uid-{self._version}",
             before.generation + 1 if before else 1,
             str(self._version),
-            {"metadata": {"name": name}, "spec": spec},
+            content,
         )
         self._tell(Event(change, self._objects[name]))
         return self._objects[name]

@@ -1,4 +1,8 @@
-"""Where the replicas behind a target are: a static list, or DNS, where a headless Service has one record a pod."""
+"""Where the replicas behind a target are: a static list, or DNS, where a headless Service has one record a pod.
+
+A target that names a Service (`k8s:///SERVICE:PORT`) can be looked up in DNS too. A process that watches EndpointSlices
+(`steersman.runtime.kubernetes.endpoints`) knows sooner.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 _DNS: Final = "dns:///"
+SERVICE: Final = "k8s:///"
+"""How a target begins that names a Service of the process's own namespace, and a port of its pods."""
 _TIMEOUT_SECONDS: Final = 5.0
 
 
@@ -24,7 +30,7 @@ class AddressSource(Protocol):
 
 
 class AddressLookup:
-    """Finds the addresses of `HOST:PORT[,HOST:PORT...]` or `dns:///NAME:PORT`."""
+    """Finds the addresses of `HOST:PORT[,HOST:PORT...]`, `dns:///NAME:PORT` or `k8s:///SERVICE:PORT`."""
 
     async def addresses(self, target: str) -> Sequence[str]:
         """All addresses now.
@@ -32,16 +38,17 @@ class AddressLookup:
         Raises:
             OSError: The name cannot be resolved, or not in time.
         """
-        if not target.startswith(_DNS):
+        if not target.startswith((_DNS, SERVICE)):
             return [address.strip() for address in target.split(",") if address.strip()]
-        host, _, port = target.removeprefix(_DNS).rpartition(":")
+        host, _, port = target.removeprefix(_DNS).removeprefix(SERVICE).rpartition(":")
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except UnicodeError as error:
             raise OSError(f"{host} can be no name of a host") from error
-        return sorted({_joined(*address[:2]) for *_, address in found})
+        return sorted({joined(*address[:2]) for *_, address in found})
 
 
-def _joined(host: object, port: object) -> str:
+def joined(host: object, port: object) -> str:
+    """An address as HOST:PORT, with brackets where the host is of IP version 6."""
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

@@ -131,7 +131,7 @@ async def kubernetes_api(kubeconfig: Path | None = None) -> AsyncIterator[Kubern
         kubeconfig: Says where it is and who asks; the pod's ServiceAccount does where none is given.
 
     Raises:
-        Unreachable: There is no such file, or no ServiceAccount's token.
+        OSError: There is no such file, or no ServiceAccount's token.
     """
     configuration = Configuration()
     try:
@@ -139,8 +139,8 @@ async def kubernetes_api(kubeconfig: Path | None = None) -> AsyncIterator[Kubern
             load_incluster_config(configuration)
         else:
             await load_kube_config(str(kubeconfig), client_configuration=configuration)
-    except (ConfigException, OSError) as error:
-        raise Unreachable(f"no way to the API server is known: {error}") from error
+    except ConfigException as error:
+        raise OSError(f"no way to the Kubernetes API is known: {error}") from error
     async with ApiClient(configuration) as client:
         yield KubernetesApi(client)
 
