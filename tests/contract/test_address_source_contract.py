@@ -119,6 +119,7 @@ async def watching(api: Watchable, namespace: str) -> AsyncIterator[Watching]:
         yield watching
     finally:
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class TestEndpointSlices(AddressSourceContract):

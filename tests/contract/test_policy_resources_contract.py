@@ -146,7 +146,7 @@ class PolicyResourcesContract:
     async def test_an_event_is_recorded_about_a_resource(self, world: World) -> None:
         async with world.followed():
             made = await world.made("event")
-        message = "generation 1 is refused by 1 of 2: " + "é" * 2000
+        message = "generation 1 is refused by 1 of 2 routers: " + "é" * 2000
         await world.resources.announce(made, reason="Refused", message=message, warning=True)
         ((reason, said, warning),) = await world.events("event")
         assert (reason, warning) == ("Refused", True)

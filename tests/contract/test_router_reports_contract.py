@@ -8,11 +8,17 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from fakes.policy_server import PolicyServer, policy_server, response_of
+from fakes.catalogue import a_catalogue, a_policy, a_resource
+from fakes.classifier import IDENTITY
+from fakes.policy_server import PolicyServer, policy_server, response_of, serving
 from fakes.router_reports import FakeRouterReports
 from steersman.controller.adapters.router import RouterClient
-from steersman.controller.model import Decisions, Report
+from steersman.controller.model import Classifier, Decisions, Held, Refusal, Report
 from steersman.controller.ports import RouterLost, RouterReports
+from steersman.router.accounting import Record
+from steersman.router.model import Decision, Reason, Refusal as Refused, Scored
+from steersman.router.policy_servicer import PolicyServicer
+from steersman.router.tally import Tally
 from unit.controller.examples import UID, held, holds, refuses
 
 FIRST = holds("one", held(weak=7, strong=3))
@@ -114,3 +120,27 @@ class TestOverGrpc(RouterReportsContract):
         response.policies[1].tiers[1].wanted_total = -5
         server.answer(response)
         assert (await subject.ask()).held[UID].decisions[1] == Decisions("strong", 0, 3)
+
+
+async def test_what_the_routers_own_servicer_says_is_understood() -> None:
+    policy = a_policy("careful", boundaries=[0.25], resource=a_resource("careful", generation=3))
+    refusal = Refused(a_resource("bold", generation=2), "there is no tier gold", 1)
+    catalogue = replace(a_catalogue(a_policy("auto"), policy), refused=(refusal,))
+    tally = Tally()
+    tally.keep(catalogue.policies.values())
+    decision = Decision(
+        "id", "weak", "strong", Reason.TIER_UNAVAILABLE, policy, (0.25,), Scored(), truncated=False
+    )
+    tally.closed(Record(decision=decision))
+    async with serving(PolicyServicer(lambda: catalogue, lambda: IDENTITY, tally, "one")) as address:
+        report = await RouterClient().report(address)
+    assert report == Report(
+        "one",
+        Classifier(IDENTITY.name, IDENTITY.version, IDENTITY.artefact_digest),
+        {
+            "uid-of-careful": Held(
+                3, policy.version, (0.25,), (Decisions("weak", 0, 1), Decisions("strong", 1, 0))
+            )
+        },
+        {"uid-of-bold": Refusal(2, "there is no tier gold", 1)},
+    )

@@ -72,6 +72,19 @@ async def policy_server(report: Report) -> AsyncIterator[PolicyServer]:
         await server.die()
 
 
+@asynccontextmanager
+async def serving(servicer: policy_service_pb2_grpc.PolicyServiceServicer) -> AsyncIterator[str]:
+    """A servicer on the wire while the context lasts; yields HOST:PORT."""
+    server = grpc.aio.server()
+    policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
 def response_of(report: Report) -> pb.ReportPoliciesResponse:
     """What a router sends that has this to report; a resource is named `auto`, and the file's policy `other`."""
     response = pb.ReportPoliciesResponse(replica=report.replica)

@@ -171,7 +171,7 @@ def _refusals(resource: PolicyResource, view: View) -> list[Refusal]:
 
 def _complaint(name: str, refusals: Sequence[Refusal], view: View) -> str:
     reasons = sorted({each.reason[:_REASON_CHARACTERS] for each in refusals})[:_REASONS]
-    message = f"{name} is refused by {len(refusals)} of {view.total}: {'; '.join(reasons)}"
+    message = f"{name} is refused by {len(refusals)} of {view.total} routers: {'; '.join(reasons)}"
     older = max(each.generation_in_force for each in refusals)
     return f"{message}; generation {older} stays in force there" if older else message
 

@@ -77,7 +77,7 @@ def test_a_refusal_says_why_by_how_many_and_what_decides_meanwhile() -> None:
     assert says(told, ACCEPTED) == (
         "False",
         "Refused",
-        "generation 4 is refused by 2 of 3: there is no tier gold; generation 3 stays in force there",
+        "generation 4 is refused by 2 of 3 routers: there is no tier gold; generation 3 stays in force there",
     )
     assert says(told, PROGRAMMED) == ("False", "Refused", "1 of 3 routers hold generation 4")
 
