@@ -32,7 +32,6 @@ from steersman.controller.routers import Routers, Rules
 from steersman.controller.settings import ControllerSettings
 from steersman.runtime import telemetry
 from steersman.runtime.addresses import AddressLookup
-from steersman.runtime.kubernetes.api import ApiError
 from steersman.runtime.kubernetes.client import KubernetesApi, kubernetes_api
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
@@ -58,7 +57,7 @@ async def app(settings: ControllerSettings) -> AsyncIterator[None]:
             )
         )
         await stack.enter_async_context(metrics_server(settings.metrics.address, process))
-        api = await stack.enter_async_context(_api(settings))
+        api = await stack.enter_async_context(kubernetes_api(settings.kubernetes.kubeconfig))
         election = _election(settings, api, metrics, process)
         stack.push_async_callback(election.resign)  # after the work, which ends with its task
         tasks = await stack.enter_async_context(
@@ -70,15 +69,6 @@ async def app(settings: ControllerSettings) -> AsyncIterator[None]:
             grpc_server(settings.grpc, metrics=process, services=[], register=lambda _: None, health=health)
         )
         yield
-
-
-@asynccontextmanager
-async def _api(settings: ControllerSettings) -> AsyncIterator[KubernetesApi]:
-    try:
-        async with kubernetes_api(settings.kubernetes.kubeconfig) as api:
-            yield api
-    except ApiError as error:
-        raise OSError(str(error)) from error
 
 
 def _election(
