@@ -10,12 +10,16 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from fakes.policy_server import PolicyServer, policy_server
 from fixtures.controller_process import Controller, controller, until
+from fixtures.cut_line import CutLine, cut_line
 from fixtures.real_cluster import Space
 from steersman.controller.model import Report
 from steersman.runtime.kubernetes.api import Resource
@@ -41,15 +45,14 @@ class World:
     uid: str
 
     @asynccontextmanager
-    async def controller(self, **settings: object) -> AsyncIterator[Controller]:
+    async def controller(self, kubeconfig: Path | None = None) -> AsyncIterator[Controller]:
         """One more controller of this test's pair."""
         addresses = (router.address for router in self.routers)
         async with controller(
             *addresses,
-            KUBERNETES__KUBECONFIG=self.space.kubeconfig,
+            KUBERNETES__KUBECONFIG=kubeconfig or self.space.kubeconfig,
             KUBERNETES__NAMESPACE=self.space.name,
             ELECTION__LEASE=self.policy,
-            **settings,
         ) as one:
             yield one
 
@@ -96,6 +99,20 @@ async def world(
         ]
         yield World(real_api, space, routers, name, made.uid)
     await asyncio.to_thread(space.kubectl, "delete", "routingpolicy", name)
+
+
+@pytest.fixture
+async def line(space: Space, tmp_path: Path) -> AsyncIterator[tuple[CutLine, Path]]:
+    """A line to the API server that can be cut, and a kubeconfig that leads through it."""
+    config = yaml.safe_load(space.kubeconfig.read_text())
+    (cluster,) = (each["cluster"] for each in config["clusters"])
+    server = urlsplit(cluster["server"])
+    assert server.hostname
+    async with cut_line(server.hostname, server.port or 443) as (line, port):
+        cluster |= {"server": f"https://127.0.0.1:{port}", "tls-server-name": server.hostname}
+        path = tmp_path / "kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        yield line, path
 
 
 def says(status: Mapping[str, Any], type_: str) -> tuple[str, str]:
@@ -156,6 +173,26 @@ async def test_a_leader_that_is_ended_gives_its_place_to_the_other_at_once(world
             ended_at = time.monotonic()
             await until(second.leads)
             assert time.monotonic() - ended_at < TAKEOVER_SECONDS / 3
+
+
+async def test_a_leader_that_is_cut_off_stops_before_the_other_begins(
+    world: World, line: tuple[CutLine, Path]
+) -> None:
+    async with world.controller(line[1]) as first:
+        await until(first.leads)
+        async with world.controller() as second:
+            await until(lambda: second.serving("lease"))
+            line[0].cut()
+            cut_at = time.monotonic()
+            while not await second.leads():
+                assert time.monotonic() - cut_at < TAKEOVER_SECONDS
+                await asyncio.sleep(0.1)
+            assert not await first.leads()
+            assert not await first.serving("lease")
+            assert await first.serving("")
+            line[0].mend()
+            await until(lambda: first.serving("lease"))
+            assert [await one.leads() for one in (first, second)] == [False, True]
 
 
 async def test_the_last_one_that_is_ended_leaves_the_lease_to_nobody(world: World) -> None:
