@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from fakes.score_store import FakeScoreStore
 from fakes.upstream import FakeUpstream
 from steersman.openai_api import body
 from steersman.router.accounting import Record
+from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Dispatcher, Patience
 from steersman.router.fleet import Fleet
@@ -28,6 +30,7 @@ from steersman.router.ports import Upstream
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Request, Routing
 from steersman.router.scoring import Key, Scorer
+from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.deadline import Deadline
 
@@ -76,6 +79,38 @@ class RouterOnFakes:
         """Have every query score above the threshold."""
         self.classifier.score = lambda _: THRESHOLD + 0.1
 
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """What gets requests to the upstreams."""
+        return self.routing.delivery.dispatcher
+
+    @property
+    def room(self) -> WaitingRoom:
+        """Where requests wait."""
+        return self.routing.delivery.room
+
+    async def wake(self, *tiers: str) -> None:
+        """Give tiers back the addresses that they were made with."""
+        for tier in tiers:
+            await self._find(tier, [upstream.address for upstream in self.upstreams[tier]])
+
+    async def sleep(self, *tiers: str) -> None:
+        """Take all addresses from tiers, as scaling to zero does."""
+        for tier in tiers:
+            await self._find(tier, [])
+
+    async def until_waiting(self, requests: int) -> None:
+        """Wait until exactly so many requests are in the waiting room."""
+        async with asyncio.timeout(5.0):
+            while self.room.requests != requests:  # noqa: ASYNC110 - the room tells nobody who comes
+                await asyncio.sleep(0)
+
+    async def _find(self, tier: str, addresses: Sequence[str]) -> None:
+        fleet = self.dispatcher.fleets[tier]
+        fleet.source = FakeAddresses(addresses)
+        await fleet.refresh()
+        self.room.found(tier, len(addresses))
+
     async def decided(self, request: Request | None = None) -> Decision:
         """The decision on a request."""
         record = await self.routing.route(request or a_request())
@@ -114,6 +149,7 @@ async def router_on_fakes(
     addresses: int = 1,
     patience: Patience | None = None,
     max_in_flight: int = 100,
+    bounds: Bounds | None = None,
 ) -> RouterOnFakes:
     """A router with so many addresses a tier."""
     catalogue = catalogue or a_catalogue()
@@ -141,10 +177,13 @@ async def router_on_fakes(
         patience=patience or Patience(first_byte=5.0, whole=5.0, idle=5.0),
         budget=RetryBudget(clock=clock),
     )
+    room = WaitingRoom(bounds or Bounds())
+    for name, each in upstreams.items():
+        room.found(name, len(each))
     routing = Routing(
         catalogue=catalogue,
         scorer=scorer,
-        dispatcher=dispatcher,
+        delivery=Delivery(dispatcher, room),
         demand=demand,
         ledger=ledger,
         limits=Limits(),

@@ -80,6 +80,11 @@ class Fleet(Generic[C]):
         return list(self._members.values())
 
     @property
+    def empty(self) -> bool:
+        """Whether no address is known."""
+        return not self._members
+
+    @property
     def busy(self) -> bool:
         """Whether any member works on a request."""
         return any(member.in_flight for member in (*self._members.values(), *self._retired))
