@@ -48,7 +48,9 @@ def a_policy(
     when_cold: WhenCold = WhenCold.OTHER,
 ) -> Policy:
     """A policy over tiers."""
-    return Policy(name, "v-of-" + name, tuple(tiers), tuple(boundaries), fallback, tier_fallback, when_cold)
+    return Policy(
+        name, "v-of-" + name, tuple(tiers), tuple(boundaries), fallback, tier_fallback, when_cold=when_cold
+    )
 
 
 def a_catalogue(*policies: Policy, tiers: Sequence[Tier] = ()) -> Catalogue:

@@ -216,5 +216,5 @@ def _policy(name: str, policy: _Policy) -> Policy:
         policy.all_boundaries,
         policy.fallback,
         policy.tier_fallback,
-        policy.when_cold,
+        when_cold=policy.when_cold,
     )

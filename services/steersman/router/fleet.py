@@ -73,6 +73,8 @@ class Fleet(Generic[C]):
     refresh_seconds: float = 5.0
     _members: dict[str, Member[C]] = field(default_factory=dict)
     _retired: list[Member[C]] = field(default_factory=list)
+    _found: bool = True
+    """Whether the source named any address when it was last asked."""
 
     @property
     def members(self) -> Sequence[Member[C]]:
@@ -107,12 +109,19 @@ class Fleet(Generic[C]):
         except OSError as error:
             log.warning("addresses not found", extra={"target": self.target, "error": str(error)})
             return
+        self._tell(found=bool(addresses))
         for address in set(self._members) - set(addresses):
             self._retired.append(self._members.pop(address))
         for address in addresses:
             if address not in self._members:
                 self._members[address] = Member(address, await self.connect(address), self.breaker())
         await self._close_retired(lambda member: member.in_flight == 0)
+
+    def _tell(self, *, found: bool) -> None:
+        """Log once that there is no address, or that there is one again: it may be meant so, or be a misspelt name."""
+        if found != self._found:
+            log.info("addresses found" if found else "there is no address", extra={"target": self.target})
+        self._found = found
 
     async def keep_fresh(self) -> None:
         """Look at the source again and again; for a background task."""

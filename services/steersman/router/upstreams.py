@@ -6,7 +6,6 @@ The waiting room is told how many addresses each tier has: the first one of a ti
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -16,8 +15,6 @@ from steersman.router.model import UpstreamSpec
 from steersman.router.ports import Upstream
 from steersman.router.waiting import WaitingRoom
 from steersman.runtime.breaker import Breaker
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -83,13 +80,9 @@ class Upstreams:
         await asyncio.gather(*(self._refresh(name, self.fleets[name]) for name in names))
 
     async def _refresh(self, name: str, fleet: Fleet[Upstream]) -> None:
-        was_empty = fleet.empty
         await fleet.refresh()
-        if self.fleets.get(name) is not fleet:  # replaced meanwhile
-            return
-        self.room.found(name, len(fleet.members))
-        if fleet.empty != was_empty:
-            log.info("tier went to sleep" if fleet.empty else "tier woke up", extra={"tier": name})
+        if self.fleets.get(name) is fleet:  # and was not replaced meanwhile
+            self.room.found(name, len(fleet.members))
 
     def _leave(self, name: str) -> None:
         if name in self.fleets:
