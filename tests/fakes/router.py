@@ -30,6 +30,7 @@ from steersman.router.ports import Upstream
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Request, Routing
 from steersman.router.scoring import Key, Scorer
+from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.deadline import Deadline
@@ -124,23 +125,23 @@ class RouterOnFakes:
         return [chunk for _, chunks in items for chunk in chunks], items[-1][0]
 
 
-async def a_fleet(
+def a_fleet(
     upstreams: Sequence[FakeUpstream], clock: FakeClock | None = None, *, threshold: int = 2
 ) -> Fleet[Upstream]:
-    """A fleet of fakes, whose breakers open after `threshold` failures and cool down in ten seconds."""
+    """A fleet of fakes, not looked for yet, whose breakers open after `threshold` failures and cool in ten seconds."""
     by_address = {upstream.address: upstream for upstream in upstreams}
+    clock = clock or FakeClock()
 
     async def connect(address: str) -> Upstream:
         return by_address[address]
 
-    fleet: Fleet[Upstream] = Fleet(
+    return Fleet(
         "target",
         FakeAddresses(tuple(by_address)),
         connect,
-        partial(Breaker, threshold=threshold, cooldown=10.0, clock=clock or FakeClock()),
+        partial(Breaker, threshold=threshold, cooldown=10.0, clock=clock),
+        clock=clock,
     )
-    await fleet.refresh()
-    return fleet
 
 
 async def router_on_fakes(
@@ -172,18 +173,18 @@ async def router_on_fakes(
         ttl_seconds=60.0,
         clock=clock,
     )
+    by_target = {tier.upstream.target: upstreams[tier.name] for tier in catalogue.tiers.values()}
+    owner = Upstreams(lambda spec: a_fleet(by_target[spec.target], clock), WaitingRoom(bounds or Bounds()))
+    await owner.apply({tier.name: tier.upstream for tier in catalogue.tiers.values()})
     dispatcher = Dispatcher(
-        fleets={name: await a_fleet(each, clock) for name, each in upstreams.items()},
+        fleets=owner.fleets,
         patience=patience or Patience(first_byte=5.0, whole=5.0, idle=5.0),
         budget=RetryBudget(clock=clock),
     )
-    room = WaitingRoom(bounds or Bounds())
-    for name, each in upstreams.items():
-        room.found(name, len(each))
     routing = Routing(
         catalogue=catalogue,
         scorer=scorer,
-        delivery=Delivery(dispatcher, room),
+        delivery=Delivery(dispatcher, owner.room, owner.look),
         demand=demand,
         ledger=ledger,
         limits=Limits(),

@@ -186,7 +186,7 @@ def _routing(
     return Routing(
         catalogue=Catalogue({}, {}, ""),
         scorer=scorer,
-        delivery=Delivery(dispatcher, upstreams.room),
+        delivery=Delivery(dispatcher, upstreams.room, upstreams.look),
         demand=demand,
         ledger=metrics,
         limits=Limits(requests.text_characters, requests.context_characters),

@@ -53,10 +53,12 @@ class Delivery:
     Args:
         dispatcher: Gets requests to engines.
         room: Where requests wait for a tier that is cold.
+        look: Looks for the addresses of a tier now.
     """
 
     dispatcher: Dispatcher
     room: WaitingRoom
+    look: Callable[[str], Awaitable[None]]
 
     async def answer(self, order: Order, record: Record) -> tuple[Answer, Reason | None]:
         """The answer, and why it is another tier's, if it is.
@@ -73,7 +75,8 @@ class Delivery:
             try:
                 return await order.send(order.tier), None
             except Unavailable as error:
-                if not self.dispatcher.is_cold(order.tier):  # its last address may just have left
+                await self.look(order.tier)  # its last address may just have left
+                if not self.dispatcher.is_cold(order.tier):
                     return await _stand_in(order, error), Reason.TIER_UNAVAILABLE
         if order.when_cold is WhenCold.OTHER:
             with suppress(Unavailable):

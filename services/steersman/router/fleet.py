@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,6 +66,7 @@ class Fleet(Generic[C]):
         connect: Makes a client for an address.
         breaker: Makes a breaker for an address.
         refresh_seconds: Time between two looks at the source.
+        clock: Monotonic seconds.
     """
 
     target: str
@@ -71,6 +74,9 @@ class Fleet(Generic[C]):
     connect: Callable[[str], Awaitable[C]]
     breaker: Callable[[], Breaker]
     refresh_seconds: float = 5.0
+    clock: Callable[[], float] = time.monotonic
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _looked_at: float = -math.inf
     _members: dict[str, Member[C]] = field(default_factory=dict)
     _retired: list[Member[C]] = field(default_factory=list)
     _found: bool = True
@@ -102,8 +108,18 @@ class Fleet(Generic[C]):
             return None
         return chosen
 
-    async def refresh(self) -> None:
-        """Look at the source once; when it cannot be asked, what is known stays."""
+    async def refresh(self, *, unless_newer: float = 0.0) -> None:
+        """Look at the source once; when it cannot be asked, what is known stays.
+
+        Args:
+            unless_newer: Seconds; what was found out since, by whomever, is good enough.
+        """
+        async with self._looking:
+            if self.clock() - self._looked_at >= unless_newer:
+                await self._look()
+                self._looked_at = self.clock()
+
+    async def _look(self) -> None:
         try:
             addresses = await self.source.addresses(self.target)
         except OSError as error:

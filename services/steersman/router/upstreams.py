@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 from steersman.router.fleet import SOON_SECONDS, Fleet
 from steersman.router.model import UpstreamSpec
 from steersman.router.ports import Upstream
 from steersman.router.waiting import WaitingRoom
 from steersman.runtime.breaker import Breaker
+
+_LOOK_SECONDS: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -75,12 +78,22 @@ class Upstreams:
             await self._look(list(self.fleets))
             await self._close_idle()
 
+    async def look(self, name: str) -> None:
+        """Look for the addresses of a tier that does not answer: its last one may have left since the last look.
+
+        Takes half a second at most: whoever asks is on a request's path.
+        """
+        if (fleet := self.fleets.get(name)) is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._refresh(name, fleet, unless_newer=SOON_SECONDS)
+
     async def _look(self, names: Sequence[str]) -> None:
         """Look for the addresses of these tiers, all at once, so that none waits for the name of another."""
         await asyncio.gather(*(self._refresh(name, self.fleets[name]) for name in names))
 
-    async def _refresh(self, name: str, fleet: Fleet[Upstream]) -> None:
-        await fleet.refresh()
+    async def _refresh(self, name: str, fleet: Fleet[Upstream], *, unless_newer: float = 0.0) -> None:
+        await fleet.refresh(unless_newer=unless_newer)
         if self.fleets.get(name) is fleet:  # and was not replaced meanwhile
             self.room.found(name, len(fleet.members))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from fakes.addresses import FakeAddresses
 from fakes.catalogue import a_catalogue, a_policy
 from fakes.router import RouterOnFakes, a_request, router_on_fakes
 from fakes.upstream import DOWN, FULL, NO
@@ -15,6 +16,7 @@ from steersman.openai_api import body
 from steersman.openai_api.body import ChatBody
 from steersman.router import waiting
 from steersman.router.accounting import Record
+from steersman.router.fleet import SOON_SECONDS
 from steersman.router.model import Reason, WhenCold
 from steersman.router.waiting import Bounds
 from steersman.runtime.errors import DeadlineExceeded, Error, Overloaded, Refused, Unavailable
@@ -258,6 +260,25 @@ async def test_a_tier_that_is_down_is_not_waited_for() -> None:
     router.strong.error = DOWN
     record, _ = await router.routing.complete(a_request())
     assert told(record) == ("weak", "strong", Reason.TIER_UNAVAILABLE)
+
+
+@pytest.mark.parametrize("when_cold", WhenCold)
+async def test_a_tier_whose_last_address_has_left_since_the_last_look_is_cold_and_not_down(
+    when_cold: WhenCold,
+) -> None:
+    router = await cold(when_cold, tier_fallback=when_cold is WhenCold.OTHER)
+    await router.wake("strong")
+    router.strong.error = DOWN
+    router.dispatcher.fleets["strong"].source = FakeAddresses(())
+    router.clock.advance(SOON_SECONDS)
+    answering = asyncio.create_task(router.routing.complete(a_request()))
+    if when_cold is WhenCold.OTHER:
+        assert told((await answering)[0]) == ("weak", "strong", Reason.TIER_COLD)
+        return
+    await router.until_waiting(1)
+    router.strong.error = None
+    await router.wake("strong")
+    assert told((await answering)[0]) == ("strong", "strong", Reason.SCORE)
 
 
 async def test_a_router_that_drains_sends_away_who_waits() -> None:

@@ -162,3 +162,34 @@ async def test_a_name_that_is_slow_to_resolve_delays_no_other(upstreams: Upstrea
     await one_look(upstreams)
     assert upstreams.fleets["strong"].empty
     made.sources[WEAK.target].gate.open()
+
+
+async def test_many_who_find_a_tier_down_look_for_its_addresses_once(
+    upstreams: Upstreams, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = made.sources[STRONG.target]
+    source.asked.clear()
+    source.found = ()
+    monkeypatch.setattr("steersman.router.upstreams.SOON_SECONDS", 0.0)
+    await upstreams.look("strong")
+    monkeypatch.setattr("steersman.router.upstreams.SOON_SECONDS", 60.0)
+    await asyncio.gather(*(upstreams.look("strong") for _ in range(20)))
+    assert source.asked == [STRONG.target]
+    assert upstreams.fleets["strong"].empty
+
+
+async def test_a_source_that_is_slow_to_answer_holds_nobody_up_for_long(
+    upstreams: Upstreams, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steersman.router.upstreams.SOON_SECONDS", 0.0)
+    monkeypatch.setattr("steersman.router.upstreams._LOOK_SECONDS", 0.01)
+    made.sources[STRONG.target].gate.close()
+    async with asyncio.timeout(5.0):
+        await asyncio.gather(*(upstreams.look("strong") for _ in range(5)))
+    assert not upstreams.fleets["strong"].empty
+
+
+async def test_a_tier_that_there_is_not_is_not_looked_for(upstreams: Upstreams, made: Made) -> None:
+    asked = len(made.sources[STRONG.target].asked)
+    await upstreams.look("third")
+    assert len(made.sources[STRONG.target].asked) == asked
