@@ -80,6 +80,12 @@ class RouterOnFakes:
         """Have every query score above the threshold."""
         self.classifier.score = lambda _: THRESHOLD + 0.1
 
+    def fail(self, error: Exception | None, *, after: int = 0) -> None:
+        """Have every tier fail, after so many pieces of its answer."""
+        for tier in self.upstreams.values():
+            for upstream in tier:
+                upstream.error, upstream.error_at = error, after
+
     @property
     def dispatcher(self) -> Dispatcher:
         """What gets requests to the upstreams."""

@@ -208,7 +208,7 @@ async def test_who_waited_in_vain_or_found_no_room_learns_when_to_come_back(hast
     await hasty.until_waiting(1)
     full = await failure(hasty.caller.complete(model="strict"))
     ran_out = await waiting
-    assert (full.code, full.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "WAITING_ROOM_FULL")
+    assert (full.code, full.reason) == (grpc.StatusCode.UNAVAILABLE, "WAITING_ROOM_FULL")
     assert (ran_out.code, ran_out.reason) == (grpc.StatusCode.UNAVAILABLE, "TIER_COLD")
     for error in (full, ran_out):
         assert error.retry_after is not None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from steersman.router.accounting import Record
 from steersman.router.dispatch import Answer, Dispatcher
 from steersman.router.model import Reason, WhenCold
-from steersman.router.waiting import RoomFull, WaitingRoom
+from steersman.router.waiting import WaitingRoom
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import DeadlineExceeded, Error, Overloaded, Unavailable
 
@@ -83,7 +83,7 @@ class Delivery:
                 return await _stand_in(order, Unavailable("no other tier may answer")), Reason.TIER_COLD
         try:
             return await self._when_awake(order, record), None
-        except (Unavailable, RoomFull) as error:
+        except Unavailable as error:
             return await _stand_in(order, error), Reason.TIER_COLD
 
     async def _when_awake(self, order: Order, record: Record) -> Answer:

@@ -110,7 +110,7 @@ class Waiting(Group):
 
     max_requests: Count = 256
     """Requests that may wait at once; for one more another tier answers, if the policy allows it, or it is
-    RESOURCE_EXHAUSTED."""
+    UNAVAILABLE."""
     max_bytes: Count = 32 * 1024 * 1024
     """Bytes of their bodies; in memory a body takes a few times as much."""
     longest_seconds: Seconds = 60.0

@@ -18,18 +18,12 @@ from enum import Enum, auto
 from typing import Final
 
 from steersman.runtime.deadline import Deadline
-from steersman.runtime.errors import Error, Overloaded, Unavailable
+from steersman.runtime.errors import Error, Unavailable
 
 PAUSE_SECONDS: Final = 0.25
 """Between two tries at a tier that is there and does not take a request yet."""
 _COME_BACK_SECONDS: Final = 5.0
 """When a caller who could not wait may try again: a pod takes at least that long to start."""
-
-
-class RoomFull(Overloaded):
-    """Too much waits already."""
-
-    default_reason = "WAITING_ROOM_FULL"
 
 
 class Outcome(Enum):
@@ -112,8 +106,7 @@ class WaitingRoom:
             seconds: How long it may wait; the room's own bound holds too.
 
         Raises:
-            RoomFull: There is none.
-            Unavailable: The room is closed.
+            Unavailable: There is none, or the room is closed.
         """
         self._check(tier, size)
         self.requests += 1
@@ -139,8 +132,10 @@ class WaitingRoom:
             raise _asleep()
         if self.requests >= self.bounds.requests or self.size + size > self.bounds.size:
             self._on_end(tier, Outcome.FULL, 0.0)
-            raise RoomFull(
-                "too many requests wait for a tier to start", retry_after_seconds=_COME_BACK_SECONDS
+            raise Unavailable(
+                "the tier has not started yet, and too many requests wait for it",
+                reason="WAITING_ROOM_FULL",
+                retry_after_seconds=_COME_BACK_SECONDS,
             )
 
 

@@ -199,7 +199,7 @@ def test_a_key_that_is_not_in_the_environment_is_a_fault(environment: dict[str, 
         pytest.param(b"tiers: \x00", id="NUL"),
         pytest.param(b"!!python/object/apply:os.system [ls]", id="a tag"),
         pytest.param(b"a: &a [*a]", id="an alias of itself"),
-        pytest.param(b"[" * 10_000, id="nested without end"),
+        pytest.param(b"[" * 1_000, id="nested without end"),
     ],
 )
 def test_what_is_no_policy_file_is_refused_and_nothing_worse(text: bytes) -> None:

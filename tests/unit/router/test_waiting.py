@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from steersman.router import waiting
-from steersman.router.waiting import Bounds, Outcome, RoomFull, WaitingRoom
+from steersman.router.waiting import Bounds, Outcome, WaitingRoom
 from steersman.runtime.errors import Error, Unavailable
 
 TIER: Final = "strong"
@@ -136,7 +136,7 @@ async def test_the_room_holds_so_many_requests_and_no_more() -> None:
     for _ in range(2):
         await crowd.comes()
     error = await failed(await crowd.comes())
-    assert isinstance(error, RoomFull)
+    assert isinstance(error, Unavailable)
     assert (error.reason, crowd.outcomes) == ("WAITING_ROOM_FULL", [Outcome.FULL])
     assert error.retry_after_seconds is not None
     assert crowd.room.requests == 2
@@ -156,7 +156,7 @@ async def test_the_room_holds_so_many_bytes_and_no_more(sizes: tuple[int, ...], 
 async def test_the_bounds_are_those_of_all_tiers_together() -> None:
     crowd = Crowd(Bounds(requests=1))
     await crowd.comes(tier="other")
-    assert isinstance(await failed(await crowd.comes()), RoomFull)
+    assert (await failed(await crowd.comes())).reason == "WAITING_ROOM_FULL"
     await crowd.leaves()
 
 
