@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 import pytest
 
@@ -20,9 +22,18 @@ from steersman.runtime.kubernetes.endpoints import ENDPOINT_SLICES, EndpointAddr
 from steersman.runtime.kubernetes.reflector import Objects, Reflector
 
 
+def refusing(code: int) -> Callable[..., NoReturn]:
+    """A resolver that has only this to say."""
+
+    def getaddrinfo(*_: object) -> NoReturn:
+        raise socket.gaierror(code, "so says the resolver")
+
+    return getaddrinfo
+
+
 @dataclass
 class Subject:
-    """A source under test, a target that it knows, and one that it does not."""
+    """A source under test, a target that it knows, and one about which it cannot find out anything."""
 
     source: AddressSource
     known: str
@@ -64,17 +75,15 @@ class TestDns(AddressSourceContract):
     @pytest.fixture
     def subject(self) -> Subject:
         return Subject(
-            AddressLookup(), "dns:///localhost:9001", {"127.0.0.1:9001"}, "dns:///no-such-name.invalid:9001"
+            AddressLookup(), "dns:///localhost:9001", {"127.0.0.1:9001"}, f"dns:///{'x' * 64}:9001"
         )
 
     @pytest.mark.parametrize(
         "target",
         [
-            pytest.param(f"dns:///{'x' * 64}:80", id="a label that no name can have"),
             pytest.param("dns:///..:80", id="empty labels"),
             pytest.param("dns:///localhost:no-such-service", id="no such port"),
             pytest.param("dns:///localhost", id="no port"),
-            pytest.param("dns:///", id="nothing"),
         ],
     )
     async def test_a_target_that_makes_no_sense_is_an_os_error_too(
@@ -88,6 +97,21 @@ class TestDns(AddressSourceContract):
 
     async def test_a_service_is_looked_up_by_its_name_too(self, subject: Subject) -> None:
         assert await subject.source.addresses("k8s:///localhost:9001") == ["127.0.0.1:9001"]
+
+    @pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_NODATA])
+    async def test_a_name_without_addresses_has_none(
+        self, subject: Subject, monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        monkeypatch.setattr(socket, "getaddrinfo", refusing(code))
+        assert await subject.source.addresses(subject.known) == []
+
+    @pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM])
+    async def test_silence_of_dns_is_an_os_error_and_not_the_news_that_there_is_nobody(
+        self, subject: Subject, monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        monkeypatch.setattr(socket, "getaddrinfo", refusing(code))
+        with pytest.raises(OSError, match=r".+"):
+            await subject.source.addresses(subject.known)
 
     def test_a_name_that_is_not_resolved_in_time_is_an_os_error_too(self) -> None:
         assert issubclass(TimeoutError, OSError)
@@ -141,7 +165,7 @@ class TestEndpointSlices(AddressSourceContract):
             EndpointAddresses(world.slices, AddressLookup()),
             "k8s:///weak:9000",
             {"10.0.0.1:9000", "10.0.0.2:9000"},
-            "dns:///no-such-name.invalid:1",
+            f"dns:///{'x' * 64}:9001",
         )
 
     async def test_a_pod_that_becomes_ready_is_found_and_one_that_ends_is_not(
@@ -209,7 +233,7 @@ class TestRealEndpointSlices(AddressSourceContract):
         async with watching(real_api, space.name) as world:
             assert await world.slices.listed(5.0)
             elsewhere = EndpointAddresses(world.slices, AddressLookup())
-            yield Subject(elsewhere, "k8s:///weak:9000", {"10.0.0.1:9000"}, "dns:///no-such-name.invalid:1")
+            yield Subject(elsewhere, "k8s:///weak:9000", {"10.0.0.1:9000"}, f"dns:///{'x' * 64}:9001")
 
     async def test_pods_that_are_not_ready_are_left_out(self, subject: Subject) -> None:
         assert await subject.source.addresses(subject.known) == ["10.0.0.1:9000"]

@@ -14,6 +14,7 @@ from steersman.router.model import (
     Price,
     Tier,
     UpstreamSpec,
+    WhenCold,
 )
 
 THRESHOLD: Final = 0.7
@@ -45,6 +46,7 @@ def a_policy(
     boundaries: Sequence[float] = (THRESHOLD,),
     fallback: Fallback = Fallback.PROPORTIONAL,
     tier_fallback: bool = True,
+    when_cold: WhenCold = WhenCold.OTHER,
     resource: PolicyResource | None = None,
 ) -> Policy:
     """A policy over tiers."""
@@ -55,7 +57,8 @@ def a_policy(
         tuple(boundaries),
         fallback,
         tier_fallback,
-        resource=resource,
+        when_cold,
+        resource,
     )
 
 

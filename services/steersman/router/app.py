@@ -31,6 +31,7 @@ from steersman.router.adapters.policy_file import PolicyFile
 from steersman.router.adapters.redis import RedisOptions, RedisScores
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
 from steersman.router.cluster import Cluster, cluster
+from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.demand_servicer import DemandServicer
 from steersman.router.dispatch import Dispatcher, Patience
@@ -50,6 +51,7 @@ from steersman.router.servicer import RouterServicer
 from steersman.router.settings import Dispatching, HttpServer, RouterSettings
 from steersman.router.tally import Tally
 from steersman.router.upstreams import Upstreams
+from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime import telemetry
 from steersman.runtime.addresses import AddressSource
 from steersman.runtime.breaker import Breaker
@@ -94,7 +96,10 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         source = await here.addresses()
         scores = await _scores(stack, tasks, settings, metrics)
         classifier = await _classifier(stack, tasks, settings, metrics, source)
-        upstreams = await stack.enter_async_context(Upstreams(partial(_fleet, settings.dispatch, source)))
+        room = _room(settings, metrics)
+        upstreams = await stack.enter_async_context(
+            Upstreams(partial(_fleet, settings.dispatch, source), room)
+        )
         routing = _routing(
             settings,
             scores=scores,
@@ -122,6 +127,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             yield
         finally:
             draining.set()
+            room.close()
             await asyncio.gather(http.aclose(), rpc.aclose())  # both drain in the same time
 
 
@@ -171,6 +177,14 @@ async def _classifier(
     return classifier
 
 
+def _room(settings: RouterSettings, metrics: RouterMetrics) -> WaitingRoom:
+    waiting = settings.waiting_room
+    bounds = Bounds(waiting.max_requests, waiting.max_bytes, waiting.longest_seconds, waiting.at_once)
+    room = WaitingRoom(bounds, on_end=metrics.waited)
+    metrics.watch_room(room)
+    return room
+
+
 def _routing(
     settings: RouterSettings,
     *,
@@ -204,7 +218,7 @@ def _routing(
     return Routing(
         catalogue=Catalogue({}, {}, ""),
         scorer=scorer,
-        dispatcher=dispatcher,
+        delivery=Delivery(dispatcher, upstreams.room, upstreams.look),
         demand=demand,
         ledger=ledger,
         limits=Limits(requests.text_characters, requests.context_characters),

@@ -24,6 +24,7 @@ from steersman.router.model import (
     Price,
     Tier,
     UpstreamSpec,
+    WhenCold,
 )
 from steersman.runtime.settings import Group
 
@@ -127,6 +128,9 @@ class _Policy(Group):
     """What decides when the classifier does not answer."""
     tier_fallback: bool = True
     """Whether another tier may answer when the wanted one cannot be reached."""
+    when_cold: WhenCold = WhenCold.OTHER
+    """What to do when the wanted tier has no address, as when it was scaled to zero: have another tier answer, if
+    `tier_fallback` allows it, or wait."""
 
     @model_validator(mode="after")
     def _boundaries_fit(self) -> Self:
@@ -247,5 +251,6 @@ def _policy(name: str, policy: _Policy, resource: PolicyResource | None = None) 
         policy.all_boundaries,
         policy.fallback,
         policy.tier_fallback,
-        resource=resource,
+        policy.when_cold,
+        resource,
     )

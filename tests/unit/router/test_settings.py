@@ -76,6 +76,12 @@ def test_defaults_are_as_promised() -> None:
             "kubeconfig": None,
             "start_seconds": 3.0,
         },
+        "waiting_room": {
+            "max_requests": 256,
+            "max_bytes": 32 * 1024 * 1024,
+            "longest_seconds": 60.0,
+            "at_once": 16,
+        },
     }
 
 
