@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from fakes.policy_server import PolicyServer, policy_server
-from fixtures.controller_process import Controller, controller, until
+from fixtures.callers import until
+from fixtures.controller_process import Controller, controller
 from fixtures.cut_line import CutLine, cut_line
 from fixtures.real_cluster import Space
 from steersman.controller.model import Report
@@ -67,7 +68,7 @@ class World:
         async def it_does() -> bool:
             return holds(await self.status())
 
-        await until(it_does)
+        await until(it_does, seconds=30)
         return await self.status()
 
     async def holder(self) -> str:
@@ -156,7 +157,7 @@ async def test_a_leader_that_is_killed_is_replaced_and_the_status_goes_on(world:
             await first.kill()
             killed_at = time.monotonic()
             world.routers[1].say(refuses_("b", world.uid))
-            await until(second.leads)
+            await until(second.leads, seconds=30)
             assert time.monotonic() - killed_at < TAKEOVER_SECONDS
             after = await world.becomes(lambda one: says(one, "Accepted") == ("False", "Refused"))
     assert {each["type"]: each["lastTransitionTime"] for each in after["conditions"]} != {

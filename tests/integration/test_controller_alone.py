@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fixtures.controller_process import SERVICES, controller, until
+from fixtures.callers import until
+from fixtures.controller_process import SERVICES, controller
 
 pytestmark = pytest.mark.slow  # each test has a process of its own
 
