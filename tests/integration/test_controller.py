@@ -12,15 +12,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import pytest
-import yaml
 
 from fakes.policy_server import PolicyServer, policy_server
 from fixtures.callers import until
 from fixtures.controller_process import Controller, controller
-from fixtures.cut_line import CutLine, cut_line
+from fixtures.cut_line import CutLine
 from fixtures.real_cluster import Space
 from steersman.controller.model import Report
 from steersman.runtime.kubernetes.api import Resource
@@ -100,20 +98,6 @@ async def world(
         ]
         yield World(real_api, space, routers, name, made.uid)
     await asyncio.to_thread(space.kubectl, "delete", "routingpolicy", name)
-
-
-@pytest.fixture
-async def line(space: Space, tmp_path: Path) -> AsyncIterator[tuple[CutLine, Path]]:
-    """A line to the API server that can be cut, and a kubeconfig that leads through it."""
-    config = yaml.safe_load(space.kubeconfig.read_text())
-    (cluster,) = (each["cluster"] for each in config["clusters"])
-    server = urlsplit(cluster["server"])
-    assert server.hostname
-    async with cut_line(server.hostname, server.port or 443) as (line, port):
-        cluster |= {"server": f"https://127.0.0.1:{port}", "tls-server-name": server.hostname}
-        path = tmp_path / "kubeconfig"
-        path.write_text(yaml.safe_dump(config))
-        yield line, path
 
 
 def says(status: Mapping[str, Any], type_: str) -> tuple[str, str]:

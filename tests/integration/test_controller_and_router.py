@@ -15,17 +15,7 @@ import pytest
 from fixtures.callers import Caller, until
 from fixtures.controller_process import controller
 from fixtures.real_cluster import Space
-from fixtures.router_process import NOWHERE, behind, policies, write
-from steersman.local.ports import Ports
-from steersman.router.app import app
-from steersman.router.settings import (
-    ClassifierServer,
-    DecisionCache,
-    HttpServer,
-    Kubernetes,
-    RouterSettings,
-)
-from steersman.runtime.settings import GrpcServer, MetricsServer
+from fixtures.router_in_cluster import router_in_cluster
 
 pytestmark = pytest.mark.cluster
 
@@ -72,28 +62,16 @@ def message(status: Mapping[str, Any], type_: str, truth: str) -> str:
 
 @pytest.fixture
 async def world(space: Space, tmp_path: Path) -> AsyncIterator[World]:
-    ports = Ports()
-    rpc, http, metrics = (f"127.0.0.1:{ports.take()}" for _ in range(3))
-    policy_file = tmp_path / "policies.yaml"
-    write(policy_file, policies(behind(NOWHERE), behind(NOWHERE)))
-    settings = RouterSettings(
-        policy_file=policy_file,
-        grpc=GrpcServer(address=rpc),
-        http=HttpServer(address=http),
-        metrics=MetricsServer(address=metrics),
-        classifier=ClassifierServer(target=NOWHERE),
-        cache=DecisionCache(url=f"redis://{NOWHERE}/0"),
-        kubernetes=Kubernetes(policies=True, namespace=space.name, kubeconfig=space.kubeconfig),
-    )
-    asked = controller(
-        rpc,
-        KUBERNETES__KUBECONFIG=space.kubeconfig,
-        KUBERNETES__NAMESPACE=space.name,
-        ELECTION__LEASE="and-router",
-    )
-    async with app(settings), grpc.aio.insecure_channel(rpc) as channel, asked as one:
-        yield World(space, Caller(channel))
-        assert await one.terminate() == 0  # so that the next test need not wait for the Lease
+    async with router_in_cluster(space, tmp_path) as router:
+        asked = controller(
+            router.grpc,
+            KUBERNETES__KUBECONFIG=space.kubeconfig,
+            KUBERNETES__NAMESPACE=space.name,
+            ELECTION__LEASE="and-router",
+        )
+        async with grpc.aio.insecure_channel(router.grpc) as channel, asked as one:
+            yield World(space, Caller(channel))
+            assert await one.terminate() == 0  # so that the next test need not wait for the Lease
 
 
 async def test_what_a_router_decided_by_a_policy_is_its_status(world: World) -> None:
