@@ -10,13 +10,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from fakes.policy_server import PolicyServer, policy_server
-from fixtures.callers import until
+from fixtures import callers
 from fixtures.controller_process import Controller, controller
 from fixtures.cut_line import CutLine
 from fixtures.real_cluster import Space
@@ -29,8 +30,11 @@ pytestmark = pytest.mark.cluster
 
 POLICIES: Final = Resource("steersman.dev", "v1alpha1", "routingpolicies")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
-TAKEOVER_SECONDS: Final = 15.0
-"""Longest time without a leader after one was killed."""
+TAKEOVER_SECONDS: Final = 20.0
+"""Without a leader after one was killed: 12 s of its Lease, 2 s until the next look, and more on a busy machine."""
+
+until = partial(callers.until, seconds=60)
+"""Patient: processes start, and a busy machine is slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class World:
         async def it_does() -> bool:
             return holds(await self.status())
 
-        await until(it_does, seconds=30)
+        await until(it_does)
         return await self.status()
 
     async def holder(self) -> str:
@@ -141,7 +145,7 @@ async def test_a_leader_that_is_killed_is_replaced_and_the_status_goes_on(world:
             await first.kill()
             killed_at = time.monotonic()
             world.routers[1].say(refuses_("b", world.uid))
-            await until(second.leads, seconds=30)
+            await until(second.leads)
             assert time.monotonic() - killed_at < TAKEOVER_SECONDS
             after = await world.becomes(lambda one: says(one, "Accepted") == ("False", "Refused"))
     assert {each["type"]: each["lastTransitionTime"] for each in after["conditions"]} != {
@@ -212,7 +216,7 @@ async def test_a_router_that_goes_silent_is_told_of_and_so_is_its_return(world: 
         await world.becomes(programmed)
         await world.routers[1].die()
         status = await world.becomes(lambda one: says(one, "Programmed") == ("Unknown", "RoutersSilent"))
-        assert "1 not heard for 2 s" in str(status["conditions"])
+        assert "1 not heard for 5 s" in str(status["conditions"])
         await world.routers[1].start(holds("another", held(1), uid=world.uid))
         await world.becomes(programmed)
 

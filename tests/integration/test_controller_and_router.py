@@ -46,7 +46,7 @@ class World:
             seen.update(json.loads(shown.stdout).get("status", {}))
             return holds(seen)
 
-        await until(it_does, seconds=30)
+        await until(it_does, seconds=60)
         return seen
 
 
