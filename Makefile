@@ -70,7 +70,7 @@ test: install lint verify ## Lint, then all tests against the real parts
 .PHONY: test-fast
 test-fast: .venv/.ready ## The tests that start no real part, but for the chart's, with fewer random examples
 	$(python) -m pytest --numprocesses auto --dist worksteal --hypothesis-profile=fast --ignore=tests/chart \
-		-m 'not integration and not slow' $(ARGS)
+		-m 'not integration and not slow and not cluster' $(ARGS)
 
 .PHONY: generate
 generate: .venv/.ready ## Generate the gRPC stubs, the chart's table of values, the rendered manifests

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -23,8 +23,10 @@ from fixtures.cut_line import CutLine
 from fixtures.real_cluster import Space
 from steersman.controller.model import Report
 from steersman.runtime.kubernetes.api import Resource
-from steersman.runtime.kubernetes.client import KubernetesApi
 from unit.controller.examples import held, holds, refuses
+
+if TYPE_CHECKING:
+    from steersman.runtime.kubernetes.client import KubernetesApi
 
 pytestmark = pytest.mark.cluster
 

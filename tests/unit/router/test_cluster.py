@@ -10,13 +10,12 @@ from prometheus_client import CollectorRegistry
 
 from fakes.endpoints import an_endpoint, an_endpoint_slice
 from fakes.kubernetes import GONE, FakeKubernetes
-from steersman.router.cluster import Cluster, cluster
+from steersman.router.cluster import Cluster, cluster_api
 from steersman.router.merging import Offer
 from steersman.router.settings import Kubernetes
 from steersman.runtime.addresses import AddressLookup
 from steersman.runtime.kubernetes.endpoints import ENDPOINT_SLICES
 from steersman.runtime.kubernetes.metrics import KubernetesMetrics
-from steersman.runtime.metrics import ProcessMetrics
 from steersman.runtime.tasks import BackgroundTasks
 
 BOTH = Kubernetes(policies=True, endpoint_slices=True, namespace="models", start_seconds=5.0)
@@ -89,14 +88,12 @@ async def test_what_the_settings_do_not_want_is_not_asked_for(
     assert api.asked == []
 
 
-async def test_a_router_outside_of_a_cluster_needs_no_way_to_one(tasks: BackgroundTasks) -> None:
-    async with cluster(Kubernetes(), tasks=tasks, process=ProcessMetrics()) as here:
-        assert here.api is None
+async def test_a_router_outside_of_a_cluster_needs_no_way_to_one() -> None:
+    async with cluster_api(Kubernetes()) as api:
+        assert api is None
 
 
-async def test_a_router_that_is_to_use_the_api_and_has_no_way_to_it_does_not_start(
-    tasks: BackgroundTasks,
-) -> None:
+async def test_a_router_that_is_to_use_the_api_and_has_no_way_to_it_does_not_start() -> None:
     with pytest.raises(OSError, match="no way to the Kubernetes API is known"):
-        async with cluster(BOTH, tasks=tasks, process=ProcessMetrics()):
+        async with cluster_api(BOTH):
             pass

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from fakes.kubernetes import GONE, POLICIES, FakeKubernetes
 from steersman.runtime.backoff import Backoff
@@ -56,7 +56,6 @@ async def run(steps: list[tuple[str, int]]) -> tuple[Objects, Objects]:
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(min_value=0, max_value=8)), max_size=25)
 )
-@settings(max_examples=150)
 def test_the_copy_is_what_the_api_server_has(steps: list[tuple[str, int]]) -> None:
     there, here = asyncio.run(run(steps))
     assert here == there
