@@ -100,6 +100,7 @@ lock: .venv/.ready ## Lock every environment anew, with hashes
 		$(compile) --upgrade --no-deps locks/images/$$name.in --output-file locks/images/$$name.txt; done
 	$(image_lock) --extra router --output-file locks/images/router.txt
 	$(image_lock) --extra backend --output-file locks/images/backend.txt
+	$(image_lock) --extra controller --output-file locks/images/controller.txt
 	$(image_lock) --output-file locks/images/scaler.txt
 	$(image_lock) --extra trainer --output-file locks/images/cli.txt
 	cat locks/images/embeddings.txt >>locks/images/cli.txt

@@ -113,8 +113,7 @@ def test_a_first_install_speaks_to_nobody_outside_but_the_api_server(default: Re
     outside = _arrows(default, "egress") - _ARROWS
 
     assert {arrow for arrow in outside if arrow[1] != "DNS"} == {
-        ("router", "anywhere", 443),
-        ("router", "anywhere", 6443),
+        (each, "anywhere", port) for each in ("router", "controller") for port in (443, 6443)
     }
 
 

@@ -48,3 +48,8 @@ subjects:
 {{- define "steersman.scheme" -}}
 {{- eq .Values.router.discovery "endpointslices" | ternary "k8s:///" "dns:///" -}}
 {{- end -}}
+
+{{/* Not empty where the controller runs: without routers that read resources it would have nothing to tell. */}}
+{{- define "steersman.controlled" -}}
+{{- if and .Values.controller.enabled .Values.router.policies.fromResources -}}yes{{- end -}}
+{{- end -}}

@@ -16,6 +16,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
+from steersman import __version__
 from steersman.runtime.kubernetes.api import (
     Change,
     Conflict,
@@ -142,6 +143,9 @@ async def kubernetes_api(kubeconfig: Path | None = None) -> AsyncIterator[Kubern
     except ConfigException as error:
         raise OSError(f"no way to the Kubernetes API is known: {error}") from error
     async with ApiClient(configuration) as client:
+        client.user_agent = (
+            f"steersman/{__version__}"  # names us in audit logs, and in what says who wrote a field
+        )
         yield KubernetesApi(client)
 
 
