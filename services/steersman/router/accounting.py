@@ -24,6 +24,8 @@ class Record:
     """What the policy's dearest tier would have charged for the same tokens."""
     joules: float = 0.0
     retries: int = 0
+    waited_seconds: float = 0.0
+    """Time in the waiting room; no part of what Steersman adds, and of none of its stages."""
     first_byte_seconds: float | None = None
     outcome: str = "OK"
     """OK, or the reason of the error that ended the request."""
@@ -46,11 +48,11 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ledgers:
-    """Several ledgers that are kept as one."""
+    """Several ledgers as one: each gets every record."""
 
     all: tuple[Ledger, ...]
 
     def closed(self, record: Record) -> None:
-        """See `Ledger.closed`."""
+        """See `Ledger`."""
         for ledger in self.all:
             ledger.closed(record)

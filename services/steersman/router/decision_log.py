@@ -147,6 +147,7 @@ def line(closed: Closed, *, sample_rate: float) -> bytes:
         "usd": record.usd,
         "strongest_usd": record.strongest_usd,
         "overhead_seconds": round(record.stages.total, 6),
+        "waited_seconds": round(record.waited_seconds, 6),
         "first_byte_seconds": record.first_byte_seconds and round(record.first_byte_seconds, 6),
         "retries": record.retries,
         "outcome": record.outcome,

@@ -79,6 +79,7 @@ async def test_a_decision_becomes_a_line_of_numbers_and_known_names(record: Reco
         "usd": 0.5,
         "strongest_usd": 2.0,
         "overhead_seconds": 0.015,
+        "waited_seconds": 0.0,
         "first_byte_seconds": 0.25,
         "retries": 1,
         "outcome": "OK",
