@@ -19,6 +19,8 @@ from steersman.calibration.shares import Calibration, rows_to_halve
 
 _WIDE: Final = 0.05
 """Half of an interval that is too long to plan with."""
+_FEW: Final = 30
+"""Rows below which resamples are too much alike to tell anything: those of one row are all the same."""
 _NEAR: Final = 0.005
 """A share that is missed by less is not worth a word."""
 
@@ -89,7 +91,9 @@ class Report:
         self._say(f"{rows_to_halve(self.rows):,} more rows would halve the intervals")
 
     def _beware_of_width(self, half_width: float) -> None:
-        if not half_width < _WIDE:  # NaN is not
+        if self.rows < _FEW:
+            self._warn(f"{self.rows:,} rows are too few: the intervals themselves mean little")
+        elif not half_width < _WIDE:  # NaN is not
             self._warn(f"{self.rows:,} rows are few for this: further traffic may be off by {half_width:.0%}")
 
     def _say(self, text: str) -> None:

@@ -95,10 +95,20 @@ def test_a_policy_file_is_written_when_told_to(
     assert "has these boundaries already" in capsys.readouterr().out
 
 
-def test_few_rows_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log = write_log(tmp_path / "few.jsonl", [n / 10 for n in range(10)])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        pytest.param(1, "1 rows are too few", id="one"),
+        pytest.param(10, "10 rows are too few: the intervals themselves mean little", id="ten"),
+        pytest.param(100, "100 rows are few for this: further traffic may be off by", id="a hundred"),
+    ],
+)
+def test_few_rows_are_warned_of(
+    tmp_path: Path, rows: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = write_log(tmp_path / "few.jsonl", [n / rows for n in range(rows)])
     assert calibrate("--log", log, "--share", "strong=0.3") == 0
-    assert "beware: 10 rows are few for this" in capsys.readouterr().err
+    assert f"beware: {message}" in capsys.readouterr().err
 
 
 def test_a_tie_that_stands_in_the_way_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
