@@ -54,9 +54,9 @@ def test_a_router_can_recover_more_than_everything() -> None:
 
 
 def test_a_query_counted_twice_is_two_queries() -> None:
-    counted = ranking([3, 2, 1], [1, 0, 1]).curve(np.array([2.0, 1.0, 0.0]))
+    counted = ranking([3, 2, 1], [1, 0, 1]).curves(np.array([[2.0, 1.0, 0.0]]))
     written_out = ranking([3, 3, 2], [1, 1, 0]).curve()
-    assert counted.apgr() == pytest.approx(written_out.apgr())
+    assert counted.apgr().tolist() == [pytest.approx(written_out.apgr())]
 
 
 def test_there_is_no_measure_without_a_gap() -> None:
