@@ -74,7 +74,13 @@ def test_a_file_of_rows_is_measured_with_its_costs_and_its_groups(
     for word in ("AIQ", "At share 0.3", "subject <0>", "Cyrillic", "Han", "Latin"):
         assert word in printed
     (found,) = json.loads(out.read_text(encoding="utf-8"))["benchmarks"]
-    assert set(found["measures"]["static_head"]) == {"CPT(50)", "CPT(80)", "APGR", "AIQ"}
+    assert set(found["measures"]["static_head"]) == {
+        "CPT(50)",
+        "CPT(80)",
+        "APGR",
+        "APGR over length",
+        "AIQ",
+    }
     assert {outcome["group"] for outcome in found["outcomes"] if outcome["column"] == "language"} == {
         "Cyrillic",
         "Han",
@@ -199,11 +205,11 @@ def test_what_makes_figures_doubtful_is_printed_beside_them(
     )
     printed = capsys.readouterr().out
     assert "1 of 11 rows repeat" in printed
-    assert "10 queries are few" in printed
+    assert "n = 10 is few" in printed
     assert "no gap to recover" in printed
     assert "nan" not in printed
     row = next(line for line in printed.splitlines() if "oracle" in line)
-    assert row.split()[3::2] == ["-", "-", "-"]
+    assert row.split()[3::2] == ["-", "-", "-", "-"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Bootstrap intervals of any statistic, over the queries of a benchmark.
 
 A statistic takes how often each query counts, one resample a row, and gives its values one resample a row. So the
-value itself is the statistic of ones, and whatever is measured sees the same resamples.
+value itself is the statistic of ones, and what is measured together sees the same resamples.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 Statistic = Callable[[Floats], dict[str, Floats]]
 """From counts of shape `(resamples, queries)` to named values of shape `(resamples, ...)`."""
 Key = TypeVar("Key")
+Label = TypeVar("Label")
 
 _LEVEL = (2.5, 97.5)
 _AT_ONCE = 1 << 17
@@ -46,15 +47,21 @@ class Estimates:
 
 
 def bootstrap(
-    statistics: Mapping[Key, Statistic], *, queries: int, resamples: int, seed: int
-) -> dict[Key, dict[str, Estimates]]:
-    """Values and intervals of every statistic. The same seed gives the same digits."""
-    parts: dict[Key, list[dict[str, Floats]]] = {key: [] for key in statistics}
-    for counts in _resampled(queries, resamples=resamples, seed=seed):
-        for key, statistic in statistics.items():
-            parts[key].append(statistic(counts))
-    once = np.ones((1, queries))
-    return {key: _estimates(statistic(once), parts[key]) for key, statistic in statistics.items()}
+    statistic: Callable[[Floats], Mapping[Key, Floats]], *, queries: int, resamples: int, seed: int
+) -> dict[Key, Estimates]:
+    """Values and intervals of a statistic. The same seed gives the same digits."""
+    parts = [statistic(counts) for counts in _resampled(queries, resamples=resamples, seed=seed)]
+    whole = statistic(np.ones((1, queries)))
+    return {key: _estimates(value[0], [part[key] for part in parts]) for key, value in whole.items()}
+
+
+def together(statistics: Mapping[Label, Statistic]) -> Callable[[Floats], dict[tuple[Label, str], Floats]]:
+    """Several statistics as one, so that all of them see the same resamples."""
+    return lambda counts: {
+        (label, name): value
+        for label, statistic in statistics.items()
+        for name, value in statistic(counts).items()
+    }
 
 
 def totals(counts: Floats, amounts: Floats) -> Floats:
@@ -75,11 +82,7 @@ def _resampled(queries: int, *, resamples: int, seed: int) -> Iterator[Floats]:
         yield counts.reshape(size, queries).astype(np.float64)
 
 
-def _estimates(whole: Mapping[str, Floats], parts: list[dict[str, Floats]]) -> dict[str, Estimates]:
-    return {name: _estimate(value[0], [part[name] for part in parts]) for name, value in whole.items()}
-
-
-def _estimate(value: Floats, parts: list[Floats]) -> Estimates:
+def _estimates(value: Floats, parts: list[Floats]) -> Estimates:
     resampled = np.concatenate(parts)
     bounds = np.full((2, *np.shape(value)), np.nan)
     # A resample without a gap, or without a query of the group, says nothing.

@@ -13,7 +13,7 @@ import numpy as np
 
 from steersman.classifier.evaluation import groups, measures, operating
 from steersman.classifier.evaluation.benchmark import Benchmark, Floats
-from steersman.classifier.evaluation.bootstrap import Estimate, Estimates, bootstrap
+from steersman.classifier.evaluation.bootstrap import Estimate, Estimates, bootstrap, together
 from steersman.classifier.evaluation.groups import Grouping
 from steersman.classifier.evaluation.operating import Share, Threshold
 
@@ -98,7 +98,7 @@ def evaluate(benchmark: Benchmark, methods: Mapping[str, Rater], settings: Setti
     groupings = _groupings(benchmark, settings.columns)
     scores = {**_baselines(benchmark), **{name: rate(benchmark.prompts) for name, rate in methods.items()}}
     found = bootstrap(
-        {name: measures.of_ranking(benchmark, each) for name, each in scores.items()},
+        _ranked(benchmark, scores),
         queries=len(benchmark.prompts),
         resamples=settings.resamples,
         seed=settings.seed,
@@ -107,12 +107,12 @@ def evaluate(benchmark: Benchmark, methods: Mapping[str, Rater], settings: Setti
     return Evaluation(
         benchmark=benchmark,
         measures={
-            method: {name: each[name].at() for name in measures.MEASURES if name in each}
-            for method, each in found.items()
+            method: {name: found[method, name].at() for name in measures.MEASURES if (method, name) in found}
+            for method in scores
         },
         curves={
-            method: {name: each[name] for name in measures.CURVES if name in each}
-            for method, each in found.items()
+            method: {name: found[method, name] for name in measures.CURVES if (method, name) in found}
+            for method in scores
         },
         outcomes=tuple(_outcomes(benchmark, trials, settings)),
         notes=(*benchmark.notes, *_cautions(benchmark)),
@@ -125,6 +125,20 @@ def _baselines(benchmark: Benchmark) -> dict[str, Floats]:
         ORACLE: benchmark.gains,
         LENGTH: benchmark.lengths,
     }
+
+
+def _ranked(
+    benchmark: Benchmark, scores: Mapping[str, Floats]
+) -> Callable[[Floats], dict[tuple[str, str], Floats]]:
+    rankings = together({method: measures.of_ranking(benchmark, each) for method, each in scores.items()})
+
+    def statistic(counts: Floats) -> dict[tuple[str, str], Floats]:
+        found = rankings(counts)
+        length = found[LENGTH, measures.APGR]
+        over = {(method, measures.OVER_LENGTH): found[method, measures.APGR] - length for method in scores}
+        return found | over
+
+    return statistic
 
 
 def _groupings(benchmark: Benchmark, columns: Sequence[str]) -> tuple[Grouping, ...]:
@@ -150,28 +164,30 @@ def _trials(
 
 def _outcomes(benchmark: Benchmark, trials: Sequence[_Trial], settings: Settings) -> Iterator[Outcome]:
     found = bootstrap(
-        {
-            index: operating.outcome(benchmark, trial.sent, trial.grouping.group)
-            for index, trial in enumerate(trials)
-        },
+        together(
+            {
+                index: operating.outcome(benchmark, trial.sent, trial.grouping.group)
+                for index, trial in enumerate(trials)
+            }
+        ),
         queries=len(benchmark.prompts),
         resamples=settings.resamples,
         seed=settings.seed,
     )
     for index, trial in enumerate(trials):
-        yield from trial.outcomes(found[index])
+        yield from trial.outcomes({name: each for (owner, name), each in found.items() if owner == index})
 
 
 def _cautions(benchmark: Benchmark) -> Iterator[str]:
-    count = len(benchmark.prompts)
+    count, gains = len(benchmark.prompts), benchmark.gains
     if count < FEW:
-        yield f"{count} queries are few: the intervals mean little, and differences less"
-    if not benchmark.gains.any():
-        yield (
-            "both models are equally good on every query, so there is no gap to recover; CPT and APGR are not defined"
-        )
-    elif benchmark.gains.sum() <= 0:
+        yield f"n = {count} is few: the intervals mean little, and differences less"
+    if not gains.any():
+        yield "both models are equally good everywhere, so there is no gap to recover; CPT and APGR are not defined (-)"
+    elif gains.sum() <= 0:
         yield (
             f"{benchmark.strong_model} is on the whole no better than {benchmark.weak_model} here, so there is no gap "
-            "to recover; CPT and APGR are not defined"
+            "to recover; CPT and APGR are not defined (-)"
         )
+    elif (gains == gains[0]).all():
+        yield "strong is better by the same on every query, so no choice of queries can be better than another"

@@ -10,7 +10,9 @@ from steersman.classifier.evaluation.hull import aiq
 from steersman.classifier.metrics import Curves, Ranking
 
 CPT_50, CPT_80, APGR, AIQ = "CPT(50)", "CPT(80)", "APGR", "AIQ"
-MEASURES = (CPT_50, CPT_80, APGR, AIQ)
+OVER_LENGTH = "APGR over length"
+"""APGR less that of prompt length, in the same resamples: what a method knows beyond it."""
+MEASURES = (CPT_50, CPT_80, APGR, OVER_LENGTH, AIQ)
 RECOVERED, QUALITY, COST = "recovered", "quality", "cost"
 CURVES = (RECOVERED, QUALITY, COST)
 

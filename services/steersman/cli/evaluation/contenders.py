@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from steersman.classifier import artefact, methods
 from steersman.classifier.errors import ArtefactError
 from steersman.classifier.evaluation.benchmark import Floats
+from steersman.classifier.evaluation.evaluating import BASELINES
 from steersman.classifier.scores import Scorer
 
 _AT_ONCE = 256
@@ -27,7 +27,7 @@ class Contender:
     """A loaded classifier."""
 
     name: str
-    """Its method, and its directory where two have the same method."""
+    """Its method, and its directory where another is called so."""
     directory: Path
     digest: str
     scorer: Scorer
@@ -51,17 +51,31 @@ def load_all(paths: Sequence[Path]) -> tuple[Contender, ...]:
     """
     directories = tuple(dict.fromkeys(each for path in paths for each in _artefacts(path)))
     manifests = [artefact.read(directory)[1] for directory in directories]
-    named = [_method(directory, manifest) for directory, manifest in zip(directories, manifests, strict=True)]
-    often = Counter(named)
+    used = [_method(directory, manifest) for directory, manifest in zip(directories, manifests, strict=True)]
     return tuple(
         Contender(
-            name=method if often[method] == 1 else f"{method} ({directory})",
+            name=name,
             directory=directory,
             digest=manifest[artefact.DIGEST],
             scorer=methods.named(method).load(directory, os.environ),
         )
-        for directory, manifest, method in zip(directories, manifests, named, strict=True)
+        for name, directory, manifest, method in zip(
+            _names(used, directories), directories, manifests, used, strict=True
+        )
     )
+
+
+def _names(used: Sequence[str], directories: Sequence[Path]) -> list[str]:
+    """Methods, with as much of their directories as tells them apart from each other and from the baselines."""
+    names = list(used)
+    for parts in range(2, max(len(directory.parts) for directory in directories) + 2):
+        if len({*names, *BASELINES}) == len(names) + len(BASELINES):
+            break
+        names = [
+            f"{method} ({'/'.join(directory.parts[-parts:])})"
+            for method, directory in zip(used, directories, strict=True)
+        ]
+    return names
 
 
 def _artefacts(path: Path) -> Iterator[Path]:

@@ -109,10 +109,15 @@ def cell(estimate: Estimate, style: str = ".3f") -> str:
     """A figure with its interval, or without where the interval is no wider than a digit."""
     if math.isnan(estimate.value):
         return UNDEFINED
-    value, low, high = (format(each, style) for each in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (_digits(each, style) for each in (estimate.value, estimate.low, estimate.high))
     if math.isnan(estimate.low):
         return f"{value} ({UNDEFINED})"
     return value if value == low == high else f"{value} ({low} to {high})"
+
+
+def _digits(value: float, style: str) -> str:
+    digits = format(value, style)
+    return digits.removeprefix("-") if float(digits) == 0 else digits
 
 
 def _cells(outcome: Outcome, names: Sequence[str]) -> Iterator[str]:

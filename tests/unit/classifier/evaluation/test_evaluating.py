@@ -49,6 +49,13 @@ def test_the_same_seed_gives_the_same_digits() -> None:
     assert evaluated(seed=3).measures != evaluated(seed=4).measures
 
 
+def test_what_a_method_knows_beyond_length_is_compared_in_the_same_resamples() -> None:
+    measures = evaluated().measures
+    assert measures["shorter first"]["APGR over length"].value == pytest.approx(0.5)
+    own = measures["prompt length"]["APGR over length"]
+    assert (own.value, own.low, own.high) == (0, 0, 0)
+
+
 def test_aiq_is_measured_only_where_costs_are_known() -> None:
     costs = Costs(strong=np.full(60, 3.0), weak=np.ones(60), basis="made up")
     dear = evaluated(dataclasses.replace(BENCHMARK, costs=costs))
@@ -95,14 +102,18 @@ def test_a_column_that_names_each_query_makes_no_groups() -> None:
 
 def test_few_queries_are_named() -> None:
     few = dataclasses.replace(BENCHMARK, prompts=("a", "b"), strong=np.ones(2), weak=np.zeros(2), columns={})
-    assert "2 queries are few" in evaluated(few).notes[0]
+    assert "n = 2 is few" in evaluated(few).notes[0]
     assert not evaluated().notes
+
+
+def test_a_gain_that_is_the_same_everywhere_is_named() -> None:
+    assert "no choice of queries" in evaluated(dataclasses.replace(BENCHMARK, weak=np.zeros(60))).notes[0]
 
 
 @pytest.mark.parametrize(
     ("weak", "note"),
     [
-        pytest.param(np.ones(60), "equally good on every query", id="one class"),
+        pytest.param(np.ones(60), "equally good everywhere", id="one class"),
         pytest.param(np.full(60, 2.0), "no better than", id="weak is better"),
     ],
 )
