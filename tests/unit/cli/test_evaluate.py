@@ -4,8 +4,10 @@ import gzip
 import json
 import re
 import shutil
+import tomllib
 from collections.abc import Iterable
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +187,32 @@ def test_points_of_operation_are_told_as_they_are_asked_for(
     assert "At share 0.5" in printed
     assert "At threshold 0.7" in printed
     assert "At share 0.3" not in printed
+
+
+def test_other_pairs_of_models_come_after_the_benchmarks(
+    data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = tomllib.loads(
+        resources.files("steersman.classifier.evaluation").joinpath("transfer_pairs.toml").read_text("utf-8")
+    )["set"]
+    models = dict.fromkeys((model for pair in pairs for model in (pair["strong"], pair["weak"])), 1)
+    for each in pairs:
+        path = data / "eval_only_extra" / each["file"]
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(json.dumps({"prompt": "a question", "scores": models}).encode()))
+    assert evaluate(data, trained, "--transfer", "--json", tmp_path / "out.json") == 0
+    printed = capsys.readouterr().out
+    assert all(f"{each['name']} (n=1): {each['strong']}" in printed for each in pairs)
+    files = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["files"]
+    assert {f"eval_only_extra/{each['file']}" for each in pairs} <= set(files)
+
+
+def test_without_matplotlib_plots_are_refused_before_anything_is_measured(
+    file: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("steersman.cli.evaluate.find_spec", lambda _name: None)
+    assert evaluate(file, trained, *pair(), "--plots", file.parent / "plots") == 1
+    assert "install steersman[trainer]" in capsys.readouterr().err
 
 
 def test_prices_stand_in_for_unknown_costs_and_say_so(

@@ -25,6 +25,8 @@ _MOST_NUMBERS = 12
 """A column of numbers with more values than this is cut into quarters."""
 _LETTERS_READ = 2000
 _NO_LETTERS = "no letters"
+_UNNAMED = "OTHER"
+"""For letters that this Python's Unicode has no name of."""
 _NAMES = {"CJK": "Han", "FULLWIDTH": "Latin", "MATHEMATICAL": "Latin"}
 """First words of Unicode's names of letters that are not the name of their script."""
 
@@ -73,7 +75,7 @@ def grouping(benchmark: Benchmark, column: str) -> Grouping:
 def script(text: str) -> str:
     """The script that most letters of a text's beginning are written in."""
     letters = [letter for letter in text[:_LETTERS_READ] if letter.isalpha()]
-    first_words = Counter(unicodedata.name(letter, "").partition(" ")[0] for letter in letters)
+    first_words = Counter(unicodedata.name(letter, _UNNAMED).partition(" ")[0] for letter in letters)
     if not first_words:
         return _NO_LETTERS
     word = first_words.most_common(1)[0][0]

@@ -1,4 +1,4 @@
-"""RouterBench's AIQ (arXiv 2403.12031, section 3): quality averaged over what one may spend.
+"""RouterBench's AIQ (arXiv 2403.12031): quality averaged over what one may spend.
 
 A router that can be set to several points of cost and quality can be set to all between them, by tossing a coin. So
 it is as good as its non-decreasing convex hull: the least concave line above its points that never falls.

@@ -10,7 +10,7 @@ from steersman.classifier.evaluation.benchmark import Benchmark, Costs
 CHARACTERS_PER_TOKEN = 4
 """The usual rule of thumb for English; too high for most other scripts."""
 ANSWER_TOKENS = 264
-"""Mean length of an answer in Chatbot Arena, by which the RouteLLM paper counts (arXiv 2406.18665, appendix D)."""
+"""Mean length of an answer in Chatbot Arena, as the RouteLLM paper counts (arXiv 2406.18665)."""
 
 
 @dataclass(frozen=True, slots=True)

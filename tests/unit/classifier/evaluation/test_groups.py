@@ -25,6 +25,7 @@ def benchmark(*prompts: str, **columns: tuple[str | float, ...]) -> Benchmark:
         ("물은 어디로 가나요?", "Hangul"),
         ("أين يذهب المد؟", "Arabic"),
         ("ज्वार कहाँ जाता है?", "Devanagari"),
+        ("\U00017000", "Other"),
         ("2 + 2 = ?", "no letters"),
         ("", "no letters"),
         ("Explain Ω in this text", "Latin"),
