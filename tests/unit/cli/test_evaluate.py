@@ -102,16 +102,19 @@ def test_a_compressed_file_reads_the_same(
 
 
 def test_the_same_seed_gives_the_same_files_to_the_byte(file: Path, trained: Path, tmp_path: Path) -> None:
-    def written(name: str, seed: int) -> dict[str, bytes]:
+    def written(name: str, *options: str) -> dict[str, bytes]:
         out = tmp_path / name
-        options = ("--json", tmp_path / f"{name}.json", "--plots", out, "--seed", str(seed))
-        assert evaluate(file, trained, *pair(), *options) == 0
-        files = (tmp_path / f"{name}.json", *sorted(out.iterdir()))
-        return {path.name.removeprefix(name): path.read_bytes() for path in files}
+        assert evaluate(file, trained, *pair(), "--json", out / "all.json", "--plots", out, *options) == 0
+        return {path.name: path.read_bytes() for path in out.iterdir()}
 
-    first = written("first", seed=3)
-    assert first == written("second", seed=3)
-    assert first[".json"] != written("third", seed=4)[".json"]
+    assert written("first", "--seed", "3") == written("second", "--seed", "3")
+
+
+def test_another_seed_gives_other_intervals(file: Path, trained: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "3.json", tmp_path / "4.json"
+    for path in (first, second):
+        assert evaluate(file, trained, *pair(), "--seed", path.stem, "--json", path) == 0
+    assert first.read_bytes() != second.read_bytes()
 
 
 def test_plots_are_png_images_one_for_shares_and_one_for_costs(

@@ -21,8 +21,6 @@ from steersman.cli.evaluation import grids
 
 _SIZE = (7.2, 5.0)
 _DPI = 150
-_BAND = 0.18
-"""Opacity of the interval bands, so that two that overlap can both be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,18 @@ class _Line:
     colour: str
     dashes: str | tuple[int, tuple[int, ...]]
     width: float = 1.4
+    band: float = 0.1
+    """Opacity of the interval's band, so that two that overlap can both be seen."""
+
+    @property
+    def style(self) -> dict[str, Any]:
+        """Of the line itself."""
+        return {"color": self.colour, "linestyle": self.dashes, "linewidth": self.width}
+
+    @property
+    def band_style(self) -> dict[str, Any]:
+        """Of its interval."""
+        return {"color": self.colour, "alpha": self.band, "linewidth": 0}
 
 
 _BASELINES = {
@@ -38,11 +48,11 @@ _BASELINES = {
     LENGTH: _Line("#56B4E9", "-."),
 }
 _METHODS = (
-    _Line("#D55E00", "-", 2.2),
-    _Line("#0072B2", "-", 2.2),
-    _Line("#009E73", (0, (6, 1)), 2.2),
-    _Line("#CC79A7", (0, (3, 1)), 2.2),
-    _Line("#E69F00", (0, (8, 1, 1, 1)), 2.2),
+    _Line("#D55E00", "-", 2.2, 0.18),
+    _Line("#0072B2", "-", 2.2, 0.18),
+    _Line("#009E73", (0, (6, 1)), 2.2, 0.18),
+    _Line("#CC79A7", (0, (3, 1)), 2.2, 0.18),
+    _Line("#E69F00", (0, (8, 1, 1, 1)), 2.2, 0.18),
 )
 
 
@@ -53,8 +63,8 @@ def recovered(evaluation: Evaluation) -> bytes:
         axes.axhline(level, color="#dddddd", linewidth=1, zorder=0)
     for method, line in _lines(evaluation):
         curve = evaluation.curves[method][measures.RECOVERED]
-        axes.plot(measures.GRID, curve.value, label=_label(evaluation, method, measures.APGR), **_style(line))
-        axes.fill_between(measures.GRID, curve.low, curve.high, color=line.colour, alpha=_BAND, linewidth=0)
+        axes.plot(measures.GRID, curve.value, label=_label(evaluation, method, measures.APGR), **line.style)
+        axes.fill_between(measures.GRID, curve.low, curve.high, **line.band_style)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -69,11 +79,9 @@ def quality(evaluation: Evaluation) -> bytes:
     for method, line in _lines(evaluation):
         cost, curve = (evaluation.curves[method][name] for name in (measures.COST, measures.QUALITY))
         axes.plot(
-            1000 * cost.value, curve.value, label=_label(evaluation, method, measures.AIQ), **_style(line)
+            1000 * cost.value, curve.value, label=_label(evaluation, method, measures.AIQ), **line.style
         )
-        axes.fill_between(
-            1000 * cost.value, curve.low, curve.high, color=line.colour, alpha=_BAND, linewidth=0
-        )
+        axes.fill_between(1000 * cost.value, curve.low, curve.high, **line.band_style)
     axes.set_xlabel("cost of 1,000 queries, US dollars")
     axes.set_ylabel("mean quality")
     return _png(figure, axes)
@@ -100,12 +108,8 @@ def _label(evaluation: Evaluation, method: str, measure: str) -> str:
     return f"{method}: {measure} {grids.cell(evaluation.measures[method][measure])}"
 
 
-def _style(line: _Line) -> dict[str, Any]:
-    return {"color": line.colour, "linestyle": line.dashes, "linewidth": line.width}
-
-
 def _png(figure: Figure, axes: Axes) -> bytes:
-    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    axes.legend(fontsize=8, framealpha=0.85, edgecolor="none", loc="lower right")
     buffer = io.BytesIO()
     # Without the name of the software, two versions that draw alike give the same bytes.
     figure.savefig(buffer, format="png", metadata={"Software": None})
