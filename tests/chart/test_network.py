@@ -109,10 +109,13 @@ def test_what_goes_outside_is_names_spans_the_api_server_and_engines(everything:
     }
 
 
-def test_a_first_install_speaks_to_nobody_outside(default: Release) -> None:
+def test_a_first_install_speaks_to_nobody_outside_but_the_api_server(default: Release) -> None:
     outside = _arrows(default, "egress") - _ARROWS
 
-    assert {arrow for arrow in outside if arrow[1] != "DNS"} == set()
+    assert {arrow for arrow in outside if arrow[1] != "DNS"} == {
+        ("router", "anywhere", 443),
+        ("router", "anywhere", 6443),
+    }
 
 
 def test_redis_speaks_to_nobody(default: Release) -> None:

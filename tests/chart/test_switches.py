@@ -18,8 +18,6 @@ def test_a_first_install_has_none_of_them(default: Release) -> None:
         "ServiceMonitor",
         "PodMonitor",
         "PrometheusRule",
-        "Role",
-        "RoleBinding",
     }
 
     assert default.of(*off) == []
@@ -122,13 +120,6 @@ def test_the_controller_may_read_policies_and_write_their_status_and_no_more(eve
 
     assert writes == {("steersman.dev", "routingpolicies/status"), ("coordination.k8s.io", "leases")}
     assert all("*" not in rule["verbs"] + rule["resources"] for rule in rules)
-    assert {
-        verb for rule in everything.one("Role", "steersman-router")["rules"] for verb in rule["verbs"]
-    } == {
-        "get",
-        "list",
-        "watch",
-    }
     assert everything.of("ClusterRole", "ClusterRoleBinding") == []
 
 

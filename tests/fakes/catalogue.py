@@ -10,9 +10,11 @@ from steersman.router.model import (
     Catalogue,
     Fallback,
     Policy,
+    PolicyResource,
     Price,
     Tier,
     UpstreamSpec,
+    WhenCold,
 )
 
 THRESHOLD: Final = 0.7
@@ -44,9 +46,25 @@ def a_policy(
     boundaries: Sequence[float] = (THRESHOLD,),
     fallback: Fallback = Fallback.PROPORTIONAL,
     tier_fallback: bool = True,
+    when_cold: WhenCold = WhenCold.OTHER,
+    resource: PolicyResource | None = None,
 ) -> Policy:
     """A policy over tiers."""
-    return Policy(name, "v-of-" + name, tuple(tiers), tuple(boundaries), fallback, tier_fallback)
+    return Policy(
+        name,
+        "v-of-" + name,
+        tuple(tiers),
+        tuple(boundaries),
+        fallback,
+        tier_fallback,
+        when_cold,
+        resource,
+    )
+
+
+def a_resource(name: str = "auto", *, generation: int = 1, uid: str = "") -> PolicyResource:
+    """A generation of a RoutingPolicy resource."""
+    return PolicyResource("models", name, uid or f"uid-of-{name}", generation)
 
 
 def a_catalogue(*policies: Policy, tiers: Sequence[Tier] = ()) -> Catalogue:

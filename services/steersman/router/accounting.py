@@ -23,6 +23,8 @@ class Record:
     """What the policy's dearest tier would have charged for the same tokens."""
     joules: float = 0.0
     retries: int = 0
+    waited_seconds: float = 0.0
+    """Time in the waiting room; no part of what Steersman adds, and of none of its stages."""
     first_byte_seconds: float | None = None
     outcome: str = "OK"
     """OK, or the reason of the error that ended the request."""
@@ -41,3 +43,15 @@ class Ledger(Protocol):
     def closed(self, record: Record) -> None:
         """A request has ended, whichever way."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """Several ledgers as one: each gets every record."""
+
+    all: tuple[Ledger, ...]
+
+    def closed(self, record: Record) -> None:
+        """See `Ledger`."""
+        for ledger in self.all:
+            ledger.closed(record)

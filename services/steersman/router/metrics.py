@@ -1,6 +1,6 @@
 """The router's ledger: every record becomes counters, and attributes of the request's span.
 
-Labels come from closed sets: stages, reasons, and the names in the policy file.
+Labels come from closed sets: stages, reasons, and the names of tiers and policies.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from steersman.router.accounting import Record
 from steersman.router.demand import Demand
-from steersman.router.model import Decision, Stages
+from steersman.router.model import Catalogue, Decision, Stages
+from steersman.router.waiting import Outcome, WaitingRoom
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.metrics import ANSWER_BUCKETS, STAGE_BUCKETS, ProcessMetrics
 
@@ -93,6 +94,12 @@ class RouterMetrics:
             ("outcome",),
             registry=registry,
         )
+        self._policies = Gauge(
+            "steersman_policies",
+            "Policies in force, by their source: file or resource; refused: resources that cannot be used.",
+            ("source",),
+            registry=registry,
+        )
         self._breakers = Gauge(
             "steersman_breaker_state",
             "State of the worst breaker of a part: 0 closed, 1 half open, 2 open.",
@@ -103,6 +110,20 @@ class RouterMetrics:
             "steersman_demand",
             "Requests that wait for or run on a part.",
             ("part", "state"),
+            registry=registry,
+        )
+
+        self._waiting_requests = Gauge(
+            "steersman_waiting_requests",
+            "Requests in the waiting room, for a tier that has no address.",
+            registry=registry,
+        )
+        self._waiting_bytes = Gauge("steersman_waiting_bytes", "Size of their bodies.", registry=registry)
+        self._waits = Histogram(
+            "steersman_wait_seconds",
+            "Waits for a tier that has no address, by tier and by how they ended.",
+            ("tier", "outcome"),
+            buckets=ANSWER_BUCKETS,
             registry=registry,
         )
 
@@ -135,11 +156,30 @@ class RouterMetrics:
         """The policy file has changed, and was taken or refused."""
         self._reloads.labels(outcome).inc()
 
+    def watch_policies(self, catalogue: Callable[[], Catalogue]) -> None:
+        """Show where the policies in force come from."""
+
+        def of_resources() -> int:
+            return sum(policy.resource is not None for policy in catalogue().policies.values())
+
+        self._policies.labels("resource").set_function(of_resources)
+        self._policies.labels("file").set_function(lambda: len(catalogue().policies) - of_resources())
+        self._policies.labels("refused").set_function(lambda: len(catalogue().refused))
+
     def watch_breakers(self, part: str, breakers: Callable[[], list[Breaker]]) -> None:
         """Show the state of a part's breakers."""
         self._breakers.labels(part).set_function(
             lambda: max((breaker.state.value for breaker in breakers()), default=0)
         )
+
+    def waited(self, tier: str, outcome: Outcome, seconds: float) -> None:
+        """A request's wait for a tier has ended."""
+        self._waits.labels(tier, outcome.name).observe(seconds)
+
+    def watch_room(self, room: WaitingRoom) -> None:
+        """Show what is in the waiting room."""
+        self._waiting_requests.set_function(lambda: room.requests)
+        self._waiting_bytes.set_function(lambda: room.size)
 
     def watch_demand(self, demand: Demand, tiers: list[str]) -> None:
         """Show demand for the router, the classifier and tiers."""
@@ -186,6 +226,8 @@ def attributes(record: Record, decision: Decision) -> dict[str, AttributeValue]:
         "steersman.overhead_seconds": record.stages.total,
         "steersman.cost_usd": record.usd,
     }
+    if record.waited_seconds:
+        found["steersman.waited_seconds"] = record.waited_seconds
     if record.served_model:
         found["gen_ai.response.model"] = record.served_model
         found["gen_ai.response.finish_reasons"] = [record.finish_reason]

@@ -23,6 +23,7 @@ class Reason(Enum):
     CLASSIFIER_TIMEOUT = auto()
     CLASSIFIER_FAILED = auto()
     TIER_UNAVAILABLE = auto()
+    TIER_COLD = auto()
 
 
 class CacheState(Enum):
@@ -45,6 +46,15 @@ class Fallback(Enum):
     """The policy's dearest tier."""
     WEAK = "weak"
     """The policy's cheapest tier."""
+
+
+class WhenCold(Enum):
+    """What becomes of a request whose tier has no address."""
+
+    OTHER = "other"
+    """Another tier answers at once, where there is one that may and can; otherwise the request waits."""
+    WAIT = "wait"
+    """It waits for the tier; only when it has waited in vain, or there is no room, another tier may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,7 @@ class UpstreamSpec:
 
     kind: Literal["backend", "openai"]
     target: str
-    """For a backend `HOST:PORT[,HOST:PORT...]` or `dns:///NAME:PORT`; for openai a base URL."""
+    """For a backend what an address source understands; for openai a base URL."""
     api_key: str | None = field(default=None, repr=False)
 
 
@@ -154,6 +164,18 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyResource:
+    """One generation of a RoutingPolicy resource."""
+
+    namespace: str
+    name: str
+    """The policy's name too."""
+    uid: str
+    """Tells it from a resource of the same name that was deleted."""
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A named rule from score to tier."""
 
@@ -166,15 +188,31 @@ class Policy:
     fallback: Fallback = Fallback.PROPORTIONAL
     tier_fallback: bool = True
     """Whether another tier may answer when the wanted one cannot be reached."""
+    when_cold: WhenCold = WhenCold.OTHER
+    """What to do when the wanted tier has no address."""
+    resource: PolicyResource | None = None
+    """Where it comes from; None where that is the policy file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A generation of a resource that cannot be used here."""
+
+    resource: PolicyResource
+    reason: str
+    """For people."""
+    generation_in_force: int = 0
+    """The older one of the same resource that stays; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All tiers and policies, as of one reading of the policy file."""
+    """All tiers and policies, as of one reading of the policy file and of the resources that go with it."""
 
     tiers: Mapping[str, Tier]
     policies: Mapping[str, Policy]
     default_policy: str
+    refused: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
