@@ -124,10 +124,10 @@ def _number(line: Line, column: str, model: str, *, most: float = math.inf) -> f
     value = line.row[column].get(model)
     if value is None:
         return None
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise line.wrong(
-            f"'{column}' of '{model}' is {value!r} and should be a number, or null where unknown"
-        )
+    if not isinstance(value, int | float):
+        raise line.wrong(f"'{column}' of '{model}' is no number; null means unknown")
+    if not math.isfinite(value):
+        raise line.wrong(f"'{column}' of '{model}' is {value}; null means unknown")
     if not 0 <= value <= most:
         raise line.wrong(f"'{column}' of '{model}' is {value!r} and should be in 0..{most:g}")
     return float(value)

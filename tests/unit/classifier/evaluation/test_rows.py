@@ -99,7 +99,7 @@ def test_any_script_and_any_length_is_a_prompt(tmp_path: Path) -> None:
         ),
         pytest.param([{"prompt": 7, "scores": {"big": 1, "small": 1}}], "should be a text", id="no text"),
         pytest.param([row(), row(big=float("nan"))], r"line 2: 'scores' of 'big' is nan", id="NaN"),
-        pytest.param([row(small="1")], "is '1' and should be a number", id="text for a number"),
+        pytest.param([row(small="1")], "of 'small' is no number", id="text for a number"),
         pytest.param([row(), row(small=7)], "line 2: .* is 7 and should be in 0..1", id="another scale"),
         pytest.param([row(big=None), row(small=None)], "has scores of both", id="nothing in common"),
         pytest.param([row(cost={"big": -1, "small": 1})], "'cost' of 'big' is -1", id="negative cost"),
