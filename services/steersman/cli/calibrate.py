@@ -17,7 +17,7 @@ from steersman.calibration import decisions, drift, policy_edit, prompts, recove
 from steersman.calibration.bootstrap import Floats
 from steersman.calibration.prompts import Models
 from steersman.classifier.errors import DataError
-from steersman.cli import options as common, scoring
+from steersman.cli import numbers, options as common, scoring
 from steersman.cli.calibration_report import Report
 from steersman.router.model import Policy
 
@@ -202,14 +202,15 @@ def _described(
 
 
 def _tier_share(text: str) -> tuple[str, float]:
-    tier, equals, number = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError("must be a tier and its share, as strong=0.3")
-    return tier, common.share(number)
+    tier, _, share = text.partition("=")
+    try:
+        return tier, numbers.part(share)
+    except ValueError:
+        raise argparse.ArgumentTypeError("must be a tier and its share, as strong=0.3") from None
 
 
 def _part(text: str) -> float:
-    number = common.share(text)
+    number = numbers.part(text)
     if not number:
         raise argparse.ArgumentTypeError("must be more than 0")
     return number

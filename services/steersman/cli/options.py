@@ -10,14 +10,17 @@ from typing import Any
 
 from steersman.calibration.bootstrap import Resampling
 from steersman.classifier.errors import DataError
+from steersman.cli import numbers
 
 
 def add_bootstrap(parser: argparse.ArgumentParser) -> None:
     """How intervals are found."""
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap (default: 0)")
+    parser.add_argument(
+        "--seed", type=numbers.seed, default=0, metavar="N", help="seed of the bootstrap (default: 0)"
+    )
     parser.add_argument(
         "--resamples",
-        type=positive,
+        type=numbers.count,
         default=1000,
         metavar="N",
         help="bootstrap resamples (default: %(default)s)",
@@ -37,25 +40,6 @@ def add_log_filters(parser: argparse.ArgumentParser) -> None:
 def resampling(options: argparse.Namespace) -> Resampling:
     """What `add_bootstrap` has read."""
     return Resampling(options.resamples, options.seed)
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0.0 <= number <= 1.0:  # NaN is not
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 1")
-    return number
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from steersman.calibration import decisions, policy_edit, qualities
 from steersman.calibration.replay import Labels, WhatIf, replay
 from steersman.classifier.errors import DataError
-from steersman.cli import options as common, replay_report
+from steersman.cli import numbers, options as common, replay_report
 from steersman.router.model import Catalogue, Policy, Price
 
 NAME = "replay"
@@ -103,7 +103,7 @@ def _described(options: argparse.Namespace, what_if: WhatIf, found: Mapping[str,
 
 
 def _boundaries(text: str) -> tuple[float, ...]:
-    boundaries = tuple(common.share(part) for part in text.split(","))
+    boundaries = tuple(numbers.part(part) for part in text.split(","))
     if list(boundaries) != sorted(boundaries):
         raise argparse.ArgumentTypeError("must ascend")
     return boundaries

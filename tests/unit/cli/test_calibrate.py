@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from fakes.logged import a_line, write_log
+from steersman.classifier.embeddings import DIRECTORY_VARIABLE
 from steersman.cli.__main__ import main
 
 POLICIES = """\
@@ -25,6 +26,13 @@ default_policy: auto
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
+
+
+@pytest.fixture
+def artefact(trained: Path, embeddings: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A trained artefact, and the embeddings that it needs."""
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(embeddings))
+    return trained
 
 
 @pytest.fixture
