@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steersman.calibration import json_lines
-from steersman.calibration.json_lines import Line
+from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
+from steersman.classifier.json_lines import Line
 from steersman.router.decision_log import SCHEMA
 
 _MOST_NAMED = 8
@@ -103,19 +103,19 @@ def of_classifier(decisions: Sequence[Logged], digest: str | None) -> list[Logge
 
 
 def _decisions(paths: Iterable[Path]) -> Iterator[Logged]:
-    for line in json_lines.read(paths):
-        schema = line.fields.get("schema")
-        if schema is None and {"level", "logger"} <= line.fields.keys():
+    for line in json_lines.stream(paths):
+        schema = line.row.get("schema")
+        if schema is None and {"level", "logger"} <= line.row.keys():
             continue
         if schema != SCHEMA:
-            raise line.fault(f"no decision: its schema is not {SCHEMA}")
+            raise line.wrong(f"no decision: its schema is not {SCHEMA}")
         yield _decision(line)
 
 
 def _decision(line: Line) -> Logged:
-    classifier = line.fields.get("classifier") or {}
+    classifier = line.row.get("classifier") or {}
     if not isinstance(classifier, dict):
-        raise line.fault("'classifier' is no object")
+        raise line.wrong("'classifier' is no object")
     return Logged(
         id=line.text("id"),
         policy=line.text("policy"),
@@ -133,7 +133,7 @@ def _decision(line: Line) -> Logged:
 
 
 def _score(line: Line) -> float:
-    if "score" in line.fields and line.fields["score"] is None:
+    if "score" in line.row and line.row["score"] is None:
         return math.nan
     return line.number_of("score", least=0.0, most=1.0)
 

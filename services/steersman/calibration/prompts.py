@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from steersman.calibration import json_lines
 from steersman.calibration.bootstrap import Floats
-from steersman.calibration.json_lines import Line
-from steersman.classifier import training_data
+from steersman.classifier import json_lines, training_data
 from steersman.classifier.errors import DataError
+from steersman.classifier.json_lines import Line
 from steersman.openai_api import body
 from steersman.router.normalise import Limits, routed_text
 from steersman.runtime.errors import InvalidRequest
@@ -54,7 +53,7 @@ def read(paths: Iterable[Path], models: Models | None = None) -> Prompts:
         DataError: A file or a line cannot be read, there is no prompt, or none with scores of both models.
     """
     paths, texts, gains, known, left_out = tuple(paths), [], [], Counter[str](), 0
-    for line in json_lines.read(paths):
+    for line in json_lines.stream(paths):
         if models is None:
             texts.append(_text(line))
             continue
@@ -74,24 +73,24 @@ def _text(line: Line) -> str:
 
 
 def _turns(line: Line) -> Iterator[body.Turn]:
-    fields = dict(line.fields)
+    fields = dict(line.row)
     if "messages" in fields:
         try:
             yield from body.of_data(fields, max_messages=_MOST_MESSAGES).turns
         except InvalidRequest as error:
-            raise line.fault(error.message) from error
+            raise line.wrong(error.message) from error
     elif not isinstance(fields.get("prompt"), str):
-        raise line.fault("neither 'messages' nor a 'prompt' that is text")
+        raise line.wrong("neither 'messages' nor a 'prompt' that is text")
     elif not isinstance(fields.get("options") or [], list):
-        raise line.fault("'options' is no list")
+        raise line.wrong("'options' is no list")
     else:
         yield "user", training_data.text_of(fields)
 
 
 def _gain(line: Line, models: Models, known: Counter[str]) -> float | None:
-    scores: Any = line.fields.get("scores")
+    scores: Any = line.row.get("scores")
     if not isinstance(scores, dict):
-        raise line.fault("no field 'scores' with the quality of each model's answer")
+        raise line.wrong("no column 'scores' with the quality of each model's answer")
     known.update(scores.keys())
     strong, weak = (
         math.nan if scores.get(name) is None else line.checked(f"scores.{name}", scores[name])

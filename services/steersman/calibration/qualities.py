@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from steersman.calibration import json_lines
 from steersman.calibration.decisions import Logged
-from steersman.calibration.json_lines import Line
+from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
+from steersman.classifier.json_lines import Line
 
 
 def read(path: Path, decisions: Sequence[Logged]) -> dict[str, dict[str, float]]:
@@ -23,7 +23,7 @@ def read(path: Path, decisions: Sequence[Logged]) -> dict[str, dict[str, float]]
     """
     tiers = {each.id: each.tier for each in decisions}
     labels: dict[str, dict[str, float]] = {}
-    for line in json_lines.read([path]):
+    for line in json_lines.stream([path]):
         identity = line.text("id")
         if identity in tiers:
             labels.setdefault(identity, {}).update(_qualities(line, tiers[identity]))
@@ -33,7 +33,7 @@ def read(path: Path, decisions: Sequence[Logged]) -> dict[str, dict[str, float]]
 
 
 def _qualities(line: Line, tier: str) -> Mapping[str, float]:
-    quality = line.fields.get("quality")
+    quality = line.row.get("quality")
     if not isinstance(quality, dict):
         return {tier: line.number_of("quality")}
     return {name: line.checked(f"quality.{name}", value) for name, value in quality.items()}

@@ -52,9 +52,9 @@ def test_the_routers_other_log_lines_may_stand_between(log: Path) -> None:
             {"schema": "steersman.decision/2"}, "its schema is not steersman.decision/1", id="newer"
         ),
         pytest.param({"schema": ...}, "its schema is not", id="something else"),
-        pytest.param({"score": ...}, "no field 'score'", id="no score"),
+        pytest.param({"score": ...}, "no column 'score'", id="no score"),
         pytest.param({"score": 1.5}, "'score' is 1.5", id="score out of range"),
-        pytest.param({"tier": ...}, "no field 'tier'", id="no tier"),
+        pytest.param({"tier": ...}, "no column 'tier'", id="no tier"),
         pytest.param({"policy": 3}, "'policy' is no text", id="policy of no name"),
         pytest.param({"prompt_tokens": -1}, "'prompt_tokens' is -1", id="negative tokens"),
         pytest.param({"sample_rate": 0}, "'sample_rate' is 0", id="no sample"),

@@ -77,7 +77,7 @@ def test_a_line_that_is_no_prompt_is_named(file: Path, row: dict[str, Any], mess
 @pytest.mark.parametrize(
     ("scores", "message"),
     [
-        pytest.param(None, "no field 'scores'", id="none"),
+        pytest.param(None, "no column 'scores'", id="none"),
         pytest.param({"dear": "1", "cheap": 1}, "'scores.dear' is no number", id="text"),
     ],
 )

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from steersman.calibration import json_lines
-from steersman.calibration.json_lines import Line
+from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
+from steersman.classifier.json_lines import Line
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def values(*paths: Path) -> list[Any]:
-    return [line.fields["n"] for line in json_lines.read(paths)]
+    return [line.row["n"] for line in json_lines.stream(paths)]
 
 
 def test_files_are_read_one_after_the_other_whether_gzipped_or_not(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_last_line_without_its_end_that_is_whole_counts(file: Path) -> None:
 def test_a_damaged_line_is_named(file: Path, content: bytes, message: str) -> None:
     file.write_bytes(content)
     with pytest.raises(DataError, match=message):
-        list(json_lines.read([file]))
+        list(json_lines.stream([file]))
 
 
 def test_what_is_no_whole_gzip_file_is_said_to_be_none(tmp_path: Path) -> None:
@@ -57,12 +57,12 @@ def test_what_is_no_whole_gzip_file_is_said_to_be_none(tmp_path: Path) -> None:
         file = tmp_path / f"{number}.jsonl.gz"
         file.write_bytes(content)
         with pytest.raises(DataError, match="no whole gzip file"):
-            list(json_lines.read([file]))
+            list(json_lines.stream([file]))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read .*nowhere"):
-        list(json_lines.read([tmp_path / "nowhere"]))
+        list(json_lines.stream([tmp_path / "nowhere"]))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_number_that_is_none_is_named_with_its_line(value: object, message: st
 
 def test_a_field_that_is_missing_or_no_text_is_named() -> None:
     line = Line(Path("rows.jsonl"), 7, {"n": 1})
-    with pytest.raises(DataError, match="line 7: no field 'id'"):
+    with pytest.raises(DataError, match="line 7: no column 'id'"):
         line.text("id")
     with pytest.raises(DataError, match="line 7: 'n' is no text"):
         line.text("n")
