@@ -70,7 +70,7 @@ test: install lint verify ## Lint, then all tests against the real parts
 .PHONY: test-fast
 test-fast: .venv/.ready ## The tests that start no real part, but for the chart's, with fewer random examples
 	$(python) -m pytest --numprocesses auto --dist worksteal --hypothesis-profile=fast --ignore=tests/chart \
-		-m 'not integration and not slow' $(ARGS)
+		-m 'not integration and not slow and not cluster' $(ARGS)
 
 .PHONY: generate
 generate: .venv/.ready ## Generate the gRPC stubs, the chart's table of values, the rendered manifests
@@ -100,6 +100,7 @@ lock: .venv/.ready ## Lock every environment anew, with hashes
 		$(compile) --upgrade --no-deps locks/images/$$name.in --output-file locks/images/$$name.txt; done
 	$(image_lock) --extra router --output-file locks/images/router.txt
 	$(image_lock) --extra backend --output-file locks/images/backend.txt
+	$(image_lock) --extra controller --output-file locks/images/controller.txt
 	$(image_lock) --output-file locks/images/scaler.txt
 	$(image_lock) --extra trainer --output-file locks/images/cli.txt
 	cat locks/images/embeddings.txt >>locks/images/cli.txt

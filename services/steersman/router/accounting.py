@@ -12,6 +12,7 @@ from steersman.router.model import Decision, Stages, Tier, Usage
 class Record:
     """One request, from admission to its last byte."""
 
+    tenant: str = ""
     stages: Stages = field(default_factory=Stages)
     decision: Decision | None = None
     """None when the request was refused before anything was decided."""
@@ -43,3 +44,15 @@ class Ledger(Protocol):
     def closed(self, record: Record) -> None:
         """A request has ended, whichever way."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """Several ledgers as one: each gets every record."""
+
+    all: tuple[Ledger, ...]
+
+    def closed(self, record: Record) -> None:
+        """See `Ledger`."""
+        for ledger in self.all:
+            ledger.closed(record)

@@ -40,7 +40,7 @@ class ClassifierServer(Group):
     """The Triton Inference Server that hosts the classifier."""
 
     target: str = "dns:///triton:8001"
-    """`HOST:PORT[,HOST:PORT...]`, or `dns:///NAME:PORT` for all addresses of a name."""
+    """`HOST:PORT[,HOST:PORT...]`, `dns:///NAME:PORT` for all addresses of a name, or `k8s:///SERVICE:PORT`."""
     model: str = "static_head"
     """Name of the model."""
     version: str = "1"
@@ -105,6 +105,36 @@ class Dispatching(Group):
     """Time between two look-ups of a target's addresses."""
 
 
+class DecisionLogging(Group):
+    """The decision log: one line of JSON a decision, with its score and none of its text."""
+
+    path: str = ""
+    """File that it goes to, one for each process, or `-` for standard output; where empty, there is none."""
+    sample_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Part of the decisions that is logged."""
+    max_bytes: Count = 64 * 1024 * 1024
+    """Size at which a file is full, and becomes `PATH.1`."""
+    files: Count = 5
+    """Files that are kept, the one that is written included."""
+    queue: Count = 8192
+    """Decisions that wait to be written; more are dropped and counted."""
+
+
+class Kubernetes(Group):
+    """The Kubernetes API, for a router that runs in a cluster."""
+
+    policies: bool = False
+    """Whether RoutingPolicy resources are policies too."""
+    endpoint_slices: bool = False
+    """Whether addresses of `k8s:///SERVICE:PORT` come from EndpointSlices; from DNS otherwise."""
+    namespace: str = "default"
+    """Where both are looked for: the router's own."""
+    kubeconfig: Path | None = None
+    """Says where the API server is, and who asks; the pod's ServiceAccount does when not set."""
+    start_seconds: Seconds = 3.0
+    """Time that each of them is waited for at the start; a router that cannot have them serves without."""
+
+
 class Waiting(Group):
     """Where requests wait for a tier that has no address."""
 
@@ -131,4 +161,6 @@ class RouterSettings(ProcessSettings):
     classifier: ClassifierServer = ClassifierServer()
     cache: DecisionCache = Field(default_factory=DecisionCache)
     dispatch: Dispatching = Dispatching()
+    decision_log: DecisionLogging = DecisionLogging()
+    kubernetes: Kubernetes = Kubernetes()
     waiting_room: Waiting = Waiting()

@@ -69,11 +69,25 @@ def test_defaults_are_as_promised() -> None:
             "breaker_cooldown_seconds": 2.0,
             "refresh_seconds": 5.0,
         },
+        "kubernetes": {
+            "policies": False,
+            "endpoint_slices": False,
+            "namespace": "default",
+            "kubeconfig": None,
+            "start_seconds": 3.0,
+        },
         "waiting_room": {
             "max_requests": 256,
             "max_bytes": 32 * 1024 * 1024,
             "longest_seconds": 60.0,
             "at_once": 16,
+        },
+        "decision_log": {
+            "path": "",
+            "sample_rate": 1.0,
+            "max_bytes": 64 * 1024 * 1024,
+            "files": 5,
+            "queue": 8192,
         },
     }
 
