@@ -46,7 +46,13 @@ class Model:
         return {name: result.as_numpy(name) for name in OUTPUTS}
 
     async def executions(self) -> tuple[int, int]:
-        """Texts answered so far, and batches executed for them."""
+        """Texts answered so far, and batches executed for them, once Triton, which counts a little later, is done."""
+        seen = None
+        while (now := await self._executions()) != seen:
+            seen = now
+        return now
+
+    async def _executions(self) -> tuple[int, int]:
         statistics = await self.client.get_inference_statistics(self.name, self.version)
         stats = statistics.model_stats[0]
         return stats.inference_count, stats.execution_count
