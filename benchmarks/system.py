@@ -15,6 +15,7 @@ from steersman.local import triton as tritons, valkey as valkeys
 from steersman.local.parts import Parts
 from steersman.local.ports import Ports
 from steersman.local.processes import Process, Program
+from steersman.local.services import CLASSIFIER
 
 HOST: Final = "127.0.0.1"
 
@@ -89,10 +90,14 @@ class Starter:
         return Running(await self._start(valkeys.valkey(self._parts, port=port)), port)
 
     async def triton(self) -> Running:
-        """A real Triton with the product's models."""
+        """A real Triton with the product's model."""
         ports = tritons.TritonPorts(self._ports.take(), self._ports.take(), self._ports.take())
         program = tritons.triton(
-            self._parts, repository=self._parts.model_repository, ports=ports, folder=self._folder / "triton"
+            self._parts,
+            repository=self._parts.model_repository,
+            ports=ports,
+            folder=self._folder / "triton",
+            models=(CLASSIFIER,),
         )
         return Running(await self._start(program), ports.grpc)
 

@@ -15,16 +15,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-import steersman
-from steersman.classifier import artefact
+from steersman.classifier import artefact, training
 from steersman.classifier.embeddings import Identity, StaticEmbeddings, locate
-from steersman.classifier.errors import ArtefactError
 from steersman.classifier.evaluation import measures
 from steersman.classifier.evaluation.benchmark import Benchmark
 from steersman.classifier.evaluation.bootstrap import Estimate, bootstrap
@@ -32,7 +29,8 @@ from steersman.classifier.fitting import Linear, logistic, ridge, spherical_kmea
 from steersman.classifier.labels import Labels
 from steersman.classifier.methods import Progress
 from steersman.classifier.percentiles import Percentiles
-from steersman.classifier.static_head import StaticHead, distance
+from steersman.classifier.reference import Reference, distance
+from steersman.classifier.static_head import StaticHead
 from steersman.classifier.training_set import Floats, inputs_of
 
 METHOD: Final = "static_head"
@@ -66,9 +64,7 @@ def adapt(
     Raises:
         ClassifierError: The artefact is of another method, or it or the embeddings cannot be used.
     """
-    tensors, manifest = artefact.read(base)
-    if manifest.get("method") != METHOD:
-        raise ArtefactError(f"{base} holds no {METHOD} artefact; only such a one can be adapted")
+    tensors, manifest = artefact.read_of(METHOD, base)
     old = StaticHead.from_tensors(tensors)
     embeddings = StaticEmbeddings.load(locate(environment), expected=Identity(**manifest["embeddings"]))
     generator = np.random.default_rng(seed)
@@ -85,7 +81,7 @@ def adapt(
 def fit(inputs: Floats, gains: Floats, old: StaticHead) -> Linear:
     """The regression alone, told on the inputs."""
     columns = np.column_stack((inputs, inputs @ old.weights + old.bias))
-    dimensions = old.centroids.shape[1]
+    dimensions = old.reference.centroids.shape[1]
     features = inputs.shape[1] - dimensions
     penalty = np.concatenate(
         (
@@ -121,20 +117,19 @@ def _head(
     slope, intercept = logistic(
         np.column_stack((unseen, np.ones_like(unseen))), labels.wins, sample_weights=alike
     )
-    vectors = inputs[:, : old.centroids.shape[1]]
+    vectors = inputs[:, : old.reference.centroids.shape[1]]
     centres = min(_CENTRES, max(1, len(vectors) // _LABELS_PER_CENTRE))
     found = spherical_kmeans(vectors, centres=centres, sample_weights=alike, generator=generator)
-    centroids = np.vstack((old.centroids, found)).astype(np.float32)
+    centroids = np.vstack((old.reference.centroids, found)).astype(np.float32)
     distances = distance(vectors.astype(np.float32), centroids).astype(np.float64)
-    return StaticHead(
-        weights=linear.weights.astype(np.float32),
-        bias=linear.bias,
+    reference = Reference(
         win_slope=float(slope),
         win_intercept=float(intercept),
         centroids=centroids,
         score_percentiles=Percentiles.of(unseen, weights=alike),
         novelty_percentiles=Percentiles.of(distances, weights=alike),
     )
+    return StaticHead(weights=linear.weights.astype(np.float32), bias=linear.bias, reference=reference)
 
 
 def _apgr(labels: Labels, scores: Floats, *, seed: int) -> Estimate:
@@ -168,6 +163,5 @@ def _manifest(
         "reference_traffic": "the labelled prompts",
         "adapted_from": {"artefact_digest": base[artefact.DIGEST], "data": base.get("data", [])},
         "labels": {"sha256": labels.sha256, "rows": labels.rows, "prompts": len(labels.texts)},
-        "versions": {"steersman": steersman.__version__}
-        | {name: version(name) for name in ("numpy", "tokenizers")},
+        "versions": training.versions("numpy", "tokenizers"),
     }

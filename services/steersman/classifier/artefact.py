@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
@@ -26,7 +25,7 @@ MANIFEST = "manifest.json"
 DIGEST = "artefact_digest"
 """Key of the digest in the manifest, and, followed by a dot and the version, in the model's configuration."""
 
-Tensors = dict[str, npt.NDArray[np.float32]]
+Tensors = dict[str, npt.NDArray[Any]]
 Manifest = dict[str, Any]
 """Parsed JSON."""
 
@@ -76,6 +75,18 @@ def read(directory: Path, *, digest: str | None = None) -> tuple[Tensors, Manife
         raise ArtefactError(f"{HEAD} and {MANIFEST} in {directory} do not belong together")
     if digest is not None and manifest[DIGEST] != digest:
         raise ArtefactError(f"the artefact in {directory} is not the one that is configured")
+    return tensors, manifest
+
+
+def read_of(method: str, directory: Path, *, digest: str | None = None) -> tuple[Tensors, Manifest]:
+    """Read and check an artefact that must be of a method.
+
+    Raises:
+        ArtefactError: As `read`, or it is of another method.
+    """
+    tensors, manifest = read(directory, digest=digest)
+    if manifest.get("method") != method:
+        raise ArtefactError(f"{directory} holds no {method} artefact")
     return tensors, manifest
 
 

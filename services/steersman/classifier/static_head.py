@@ -6,18 +6,13 @@ sources instead of the difficulty. Standardisation is folded into the weights, s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from steersman.classifier import text_features
-from steersman.classifier.bounded_text import BoundedTexts
-from steersman.classifier.embeddings import StaticEmbeddings
-from steersman.classifier.errors import ArtefactError
-from steersman.classifier.percentiles import Percentiles
-from steersman.classifier.scores import Scores
+from steersman.classifier.reference import Reference, own_scalars
 
 Floats = npt.NDArray[np.float32]
 
@@ -29,80 +24,24 @@ class StaticHead:
     weights: Floats
     """Shape `(dimensions + features,)`."""
     bias: float
-    win_slope: float
-    """Log odds that strong wins, per unit of raw output."""
-    win_intercept: float
-    centroids: Floats
-    """Unit centres of the training data, shape `(centres, dimensions)`."""
-    score_percentiles: Percentiles
-    """Of raw outputs among the reference traffic."""
-    novelty_percentiles: Percentiles
-    """Of distances to the nearest centre among the reference traffic."""
+    reference: Reference
+
+    @property
+    def input_width(self) -> int:
+        """How many inputs it takes."""
+        return int(self.weights.size)
+
+    def raw(self, vectors: Floats, features: Floats) -> Floats:
+        """Raw output of each text."""
+        of_vectors, of_features = np.split(self.weights, [vectors.shape[1]])
+        return np.asarray(vectors @ of_vectors + features @ of_features + np.float32(self.bias))
 
     def tensors(self) -> dict[str, Floats]:
         """Name the parts, for a safetensors file."""
-        return {
-            "weights": self.weights,
-            "scalars": np.array([self.bias, self.win_slope, self.win_intercept], dtype=np.float32),
-            "centroids": self.centroids,
-            "score.values": self.score_percentiles.values,
-            "score.shares": self.score_percentiles.shares,
-            "novelty.values": self.novelty_percentiles.values,
-            "novelty.shares": self.novelty_percentiles.shares,
-        }
+        return {"weights": self.weights, **self.reference.tensors(self.bias)}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Floats]) -> StaticHead:
-        """Rebuild a head from what `tensors` gave.
-
-        Raises:
-            ArtefactError: A part is missing.
-        """
-        try:
-            bias, win_slope, win_intercept = map(float, tensors["scalars"])
-            return cls(
-                weights=tensors["weights"],
-                bias=bias,
-                win_slope=win_slope,
-                win_intercept=win_intercept,
-                centroids=tensors["centroids"],
-                score_percentiles=Percentiles(tensors["score.values"], tensors["score.shares"]),
-                novelty_percentiles=Percentiles(tensors["novelty.values"], tensors["novelty.shares"]),
-            )
-        except KeyError as error:
-            raise ArtefactError(f"the head has no tensor {error}") from error
-
-
-class StaticHeadScorer:
-    """A head and the embeddings that it was trained on.
-
-    Raises:
-        ArtefactError: The head does not fit the embeddings and the text features.
-    """
-
-    def __init__(self, *, head: StaticHead, embeddings: StaticEmbeddings) -> None:
-        expected = embeddings.dimensions + len(text_features.NAMES)
-        if head.weights.shape != (expected,):
-            raise ArtefactError(f"the head has {head.weights.size} weights where {expected} are needed")
-        self._head = head
-        self._embeddings = embeddings
-        self._of_vectors, self._of_features = np.split(head.weights, [embeddings.dimensions])
-
-    def score(self, texts: Sequence[str]) -> Scores:
-        """Score a batch; most of the time goes to words that were not met before."""
-        bounded = BoundedTexts.of(texts)
-        vectors, features = self._embeddings.embed(bounded.utf8), text_features.extract(bounded.utf8)
-        raw: Floats = vectors @ self._of_vectors + features @ self._of_features + np.float32(self._head.bias)
-        log_odds = self._head.win_slope * raw + self._head.win_intercept
-        novelty = self._head.novelty_percentiles(distance(vectors, self._head.centroids))
-        return Scores(
-            score=self._head.score_percentiles(raw),
-            win_probability=(1.0 / (1.0 + np.exp(-log_odds))).astype(np.float32),
-            novelty=np.where(vectors.any(axis=1), novelty, np.float32(1.0)),
-            truncated=bounded.truncated,
-        )
-
-
-def distance(vectors: Floats, centroids: Floats) -> Floats:
-    """Cosine distance of each unit vector to the nearest unit centre, in [0, 2]."""
-    return np.asarray(1.0 - (vectors @ centroids.T).max(axis=1), dtype=np.float32)
+    def from_tensors(cls, tensors: Mapping[str, Floats]) -> StaticHead:
+        """Rebuild a head from what `tensors` gave."""
+        (bias,) = own_scalars(tensors)
+        return cls(weights=tensors["weights"], bias=bias, reference=Reference.from_tensors(tensors))

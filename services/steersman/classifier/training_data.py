@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -53,10 +53,18 @@ class Examples:
     """Share of the pairs of a strong and a weak model that the strong one wins; NaN where no model answered."""
     group: npt.NDArray[np.str_]
     """Finer origin of each row, for validation."""
+    models: tuple[str, ...]
+    """Those that have answered some of the rows."""
+    outcomes: npt.NDArray[np.float64]
+    """Success of each model on each row, shape `(rows, models)`; NaN where it has not answered."""
     sha256: str
     """Of the file as it was read."""
     left_out: int
     """Rows not used because they are near an evaluation prompt or have no label."""
+
+    def side_of(self, model: str) -> int:
+        """1 for a model that stands for strong, -1 for weak, 0 for any other."""
+        return int(model in self.source.strong) - int(model in self.source.weak)
 
 
 def sources() -> tuple[Source, ...]:
@@ -82,6 +90,11 @@ def runs_of(prompts: Iterable[str]) -> frozenset[int]:
     return frozenset(run for prompt in prompts for run in _runs(prompt))
 
 
+def is_apart(prompt: str, forbidden: frozenset[int]) -> bool:
+    """Whether a prompt shares no run of words with those whose `runs_of` these are."""
+    return forbidden.isdisjoint(_runs(prompt))
+
+
 def read(folder: Path, source: Source, *, forbidden: frozenset[int]) -> Examples:
     """Read a source without the rows that are near an evaluation prompt.
 
@@ -98,18 +111,21 @@ def read(folder: Path, source: Source, *, forbidden: frozenset[int]) -> Examples
     rows = [_prompted(line) for line in json_lines.parse(content, path)]
     if not rows:
         raise DataError(f"{path} has no rows")
-    allowed = [row for row in rows if not row.get("near_eval") and forbidden.isdisjoint(_runs(row["prompt"]))]
+    allowed = [row for row in rows if not row.get("near_eval") and is_apart(row["prompt"], forbidden)]
     labelled = [(row, gain, win) for row in allowed for gain, win in _labels(row, source)]
     if not labelled:
         raise DataError(
             f"no row of {path} can be used: all are near evaluation prompts or lack the models' scores"
         )
+    models = source.strong + source.weak
     return Examples(
         source=source,
         texts=tuple(text_of(row) for row, _, _ in labelled),
         gains=np.array([gain for _, gain, _ in labelled]),
         wins=np.array([win for _, _, win in labelled]),
         group=np.array([str(row.get("source") or source.folder) for row, _, _ in labelled]),
+        models=models,
+        outcomes=_outcomes([row for row, _, _ in labelled], models),
         sha256=hashlib.sha256(content).hexdigest(),
         left_out=len(rows) - len(labelled),
     )
@@ -133,6 +149,13 @@ def _labels(row: Row, source: Source) -> Iterator[tuple[float, float]]:
     strong, weak = _present(scores, source.strong), _present(scores, source.weak)
     if strong.size and weak.size:
         yield float(strong.mean() - weak.mean()), float((strong[:, None] > weak).mean())
+
+
+def _outcomes(rows: Sequence[Row], models: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Success of each model on each row; None becomes NaN."""
+    return np.array(
+        [[row["scores"].get(model) for model in models] for row in rows if models], dtype=np.float64
+    ).reshape(len(rows), len(models))
 
 
 def _present(scores: Mapping[str, float | None], models: tuple[str, ...]) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steersman.classifier import text_features
+from steersman.classifier.battles import Battles
 from steersman.classifier.bounded_text import BoundedTexts
 from steersman.classifier.embeddings import StaticEmbeddings
 from steersman.classifier.training_data import Examples
@@ -42,6 +43,8 @@ class TrainingSet:
     group: npt.NDArray[np.str_]
     reference: Floats
     """Weight in the reference traffic; sums to 1."""
+    battles: Battles
+    """Who beat whom on the rows."""
 
     def of(self, rows: npt.NDArray[np.bool_]) -> TrainingSet:
         """Only those rows."""
@@ -54,12 +57,18 @@ class TrainingSet:
             source=self.source[rows],
             group=self.group[rows],
             reference=self.reference[rows] / self.reference[rows].sum(),
+            battles=self.battles.among(rows),
         )
 
     @property
     def vectors(self) -> Floats:
         """The embeddings."""
         return self.inputs[:, : self.dimensions]
+
+    @property
+    def features(self) -> Floats:
+        """The text features."""
+        return self.inputs[:, self.dimensions :]
 
     def fitting_weights(self, exponent: float) -> Floats:
         """Weight of each row, such that a source of n rows weighs n ** exponent: 1 by row, 0 all sources alike."""
@@ -84,6 +93,7 @@ def assemble(sources: Sequence[Examples], embeddings: StaticEmbeddings) -> Train
         source=np.repeat(np.arange(len(sources)), sizes),
         group=np.concatenate([examples.group for examples in sources]),
         reference=np.concatenate(reference) / sum(map(np.sum, reference)),
+        battles=Battles.of(sources),
     )
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steersman.classifier.fitting import Linear
 from steersman.classifier.metrics import Ranking
-from steersman.classifier.training_set import TrainingSet
+from steersman.classifier.training_set import Floats, TrainingSet
 
-Fit = Callable[[TrainingSet], Linear]
+Ranker = Callable[[Floats], Floats]
+"""From rows of inputs to raw outputs."""
+Fit = Callable[[TrainingSet], Ranker]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def leave_one_out(pool: TrainingSet, names: Sequence[str], *, fit: Fit) -> tuple
 
 def _fold(pool: TrainingSet, index: int, *, name: str, fit: Fit) -> Fold:
     held_out = pool.source == index
-    head = fit(pool.of(~held_out))
+    rank = fit(pool.of(~held_out))
     unseen = pool.of(held_out)
-    curve = Ranking(head(unseen.inputs), unseen.gains).curve()
+    curve = Ranking(rank(unseen.inputs), unseen.gains).curve()
     return Fold(source=name, rows=len(unseen.gains), apgr=curve.apgr())

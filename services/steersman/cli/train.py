@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from steersman.classifier import adaptation, labels, methods
+from steersman.classifier.battle_file import BattleFile
 from steersman.classifier.errors import DataError
 from steersman.classifier.evaluation.bootstrap import Estimate
 
@@ -37,9 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="JSON lines with prompt and winner (strong, weak, tie), or prompt and scores; .gz as well",
     )
+    parser.add_argument(
+        "--battles",
+        type=Path,
+        metavar="FILE",
+        help="for mf and sw_ranking, beside --data: JSON lines or CSV with prompt, model_a, model_b and winner",
+    )
     for tier in ("strong", "weak"):
         parser.add_argument(
-            f"--{tier}", default=tier, metavar="NAME", help=f"the {tier} model's name in the labels' scores"
+            f"--{tier}",
+            default=tier,
+            metavar="NAME",
+            help=f"the {tier} model's name in the labels' scores, or in the battles those of several with commas",
         )
     parser.add_argument(
         "--out",
@@ -65,12 +75,32 @@ def _train(options: argparse.Namespace, bars: _Bars) -> str:
         raise DataError("--labels are what --adapt fits an artefact to; say which one")
     if not options.data.is_dir():
         raise DataError(f"{options.data} is no folder")
+    if options.battles is not None:
+        return _train_with_battles(options, bars)
     return methods.named(options.method).train(
         options.data, out=options.out, seed=options.seed, environment=os.environ, progress=bars.show
     )
 
 
+def _train_with_battles(options: argparse.Namespace, bars: _Bars) -> str:
+    strong, weak = (
+        tuple(name.strip() for name in each.split(",")) for each in (options.strong, options.weak)
+    )
+    if both := set(strong) & set(weak):
+        raise DataError(f"'{min(both)}' cannot be both strong and weak")
+    return methods.of_battles(options.method).train(
+        options.data,
+        out=options.out,
+        seed=options.seed,
+        environment=os.environ,
+        progress=bars.show,
+        battles=BattleFile(options.battles, strong=strong, weak=weak),
+    )
+
+
 def _adapt(options: argparse.Namespace, bars: _Bars) -> str:
+    if options.battles is not None:
+        raise DataError("--battles go with --data; --adapt takes --labels")
     if options.method != adaptation.METHOD:
         raise DataError(f"only {adaptation.METHOD} can be adapted, not {options.method}")
     if options.labels is None:

@@ -18,7 +18,7 @@ from steersman.local.options import Elsewhere
 from steersman.local.parts import Parts
 from steersman.local.policy_file import Local, Tier
 from steersman.local.processes import Program
-from steersman.local.services import RouterNeeds, backend, router
+from steersman.local.services import CLASSIFIER, RouterNeeds, backend, router
 from steersman.local.triton import triton
 from steersman.local.valkey import valkey
 
@@ -87,6 +87,7 @@ def _parts(parts: Parts, layout: Layout, *, folder: Path) -> tuple[Program, ...]
             ports=layout.triton,
             folder=folder / "triton",
             traces_url=f"{layout.otlp_url}/v1/traces",
+            models=(CLASSIFIER,),
         ),
     )
 

@@ -8,10 +8,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from steersman.local.parts import Parts
 from steersman.local.probes import Probe, grpc_serving, http_ok
 from steersman.local.processes import Program
+
+CLASSIFIER: Final = "static_head"
+"""The model that the router asks; Triton loads no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def router(
         "STEERSMAN_HTTP__ADDRESS": listening.http,
         "STEERSMAN_POLICY_FILE": str(needs.policy_file),
         "STEERSMAN_CLASSIFIER__TARGET": needs.classifier,
-        "STEERSMAN_CLASSIFIER__MODEL": "static_head",
+        "STEERSMAN_CLASSIFIER__MODEL": CLASSIFIER,
         "STEERSMAN_CLASSIFIER__VERSION": "1",
         "STEERSMAN_CLASSIFIER__TIMEOUT_SECONDS": "0.5",
         "STEERSMAN_CACHE__URL": needs.cache_url,

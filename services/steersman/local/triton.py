@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -46,16 +47,18 @@ def triton(
     ports: TritonPorts,
     folder: Path,
     traces_url: str | None = None,
+    models: Sequence[str] = (),
     name: str = "triton",
 ) -> Program:
     """A Triton server.
 
     Args:
         parts: Where its files are.
-        repository: The models to serve.
+        repository: Holds the models.
         ports: Where to listen.
         folder: A folder of this server's own, for the backend that it loads.
         traces_url: Where to send spans as OTLP JSON; None sends none.
+        models: Which of them to serve; none named means all. Each is a process with the embeddings in its memory.
         name: Names the process.
     """
     region = f"{_REGION}{os.getpid()}-{ports.grpc}-"
@@ -67,6 +70,7 @@ def triton(
             f"--model-repository={repository}",
             f"--backend-directory={link_backends(parts, folder)}",
             f"--backend-config=python,shm-region-prefix-name={region}",
+            *_load(models),
             *_listen(ports),
             *_trace(traces_url),
             "--exit-timeout-secs=5",
@@ -107,6 +111,11 @@ def _remove_abandoned_memory() -> None:
         starter = region.name.removeprefix(_REGION).partition("-")[0]
         if starter.isdigit() and not psutil.pid_exists(int(starter)):
             _remove_memory(region.name)
+
+
+def _load(models: Sequence[str]) -> list[str]:
+    named = [f"--load-model={model}" for model in models]
+    return ["--model-control-mode=explicit", *named] if named else []
 
 
 def _listen(ports: TritonPorts) -> list[str]:

@@ -20,8 +20,19 @@ def test_a_committed_artefact_is_whole_small_and_configured(directory: Path) -> 
     )
     assert configured[directory.name] == manifest[artefact.DIGEST]
     assert manifest["method"] in methods.names()
-    assert (directory / artefact.HEAD).stat().st_size < 1_000_000
+    assert (directory / artefact.HEAD).stat().st_size < 3_000_000
 
 
-def test_the_default_method_is_committed() -> None:
-    assert REPOSITORY / "static_head" / "1" in VERSIONS
+def test_every_method_is_committed() -> None:
+    assert {path.parent.name for path in VERSIONS} >= set(methods.names())
+
+
+def test_every_model_differs_from_the_others_in_its_name_and_artefact_alone() -> None:
+    programs = {path.read_bytes() for path in REPOSITORY.glob("*/*/model.py")}
+    configurations = {
+        re.sub(
+            r'artefact_digest.*|^name: "\w+"$', "", path.read_text(encoding="utf-8"), flags=re.MULTILINE
+        ).strip()
+        for path in REPOSITORY.glob("*/config.pbtxt")
+    }
+    assert len(programs) == len(configurations) == 1

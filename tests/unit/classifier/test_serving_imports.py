@@ -6,7 +6,9 @@ import sys
 _PROGRAM = """
 import sys
 before = set(sys.modules)
-from steersman.classifier.methods import static_head
+from steersman.classifier import methods
+for name in methods.names():
+    methods.named(name)
 roots = {name.partition(".")[0] for name in set(sys.modules) - before}
 # Modules without a file are made by compiled ones of the others.
 print(*(root for root in roots - sys.stdlib_module_names if getattr(sys.modules.get(root), "__file__", None)))

@@ -57,6 +57,21 @@ def test_train_adapts_an_artefact_to_labels_and_tells_what_it_gained(
             id="labels without an artefact",
         ),
         pytest.param(["train", "static_head", "--data", "nowhere", "--out", "x"], "no folder", id="no data"),
+        pytest.param(
+            ["train", "knn", "--data", ".", "--battles", "x", "--out", "x"],
+            "knn does not learn from battles",
+            id="battles for another method",
+        ),
+        pytest.param(
+            ["train", "mf", "--adapt", "x", "--battles", "x", "--out", "x"],
+            "--battles go with --data",
+            id="battles to adapt to",
+        ),
+        pytest.param(
+            ["train", "mf", "--data", ".", "--battles", "x", "--out", "x", "--strong", "a,b", "--weak", "b"],
+            "'b' cannot be both",
+            id="a model on both sides",
+        ),
         pytest.param(["evaluate", "--data", "nowhere"], "no folder", id="nothing to evaluate on"),
     ],
 )

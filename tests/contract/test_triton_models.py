@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from fixtures.real_parts import Triton
-from steersman.classifier import artefact
+from fixtures.real_parts import StartTriton, Triton
+from steersman.classifier import artefact, methods
+from steersman.local.processes import StartFailed
 
-MODEL, VERSION = "static_head", "1"
-ARTEFACT = Path(__file__).parents[2] / "triton_models" / MODEL / VERSION
+VERSION = "1"
+REPOSITORY = Path(__file__).parents[2] / "triton_models"
+OF_BYTES = ("length", "random")
+"""The methods that have no win probability, and to which nothing is new."""
 OUTPUTS = ("SCORE", "WIN_PROBABILITY", "NOVELTY", "TRUNCATED")
 DEADLINE = 10.0
 """Seconds; far more than any answer takes, so that a hung server fails a test instead of the run."""
@@ -28,35 +32,45 @@ Answer = dict[str, Any]
 class Model:
     """The model on the real server."""
 
-    def __init__(self, client: InferenceServerClient) -> None:
+    def __init__(self, client: InferenceServerClient, name: str, version: str = VERSION) -> None:
         self.client = client
+        self.name = name
+        self.version = version
 
     async def ask(self, *texts: bytes) -> Answer:
         query = InferInput("TEXT", [len(texts), 1], "BYTES")
         query.set_data_from_numpy(np.array([[text] for text in texts], dtype=np.object_))
-        result = await self.client.infer(MODEL, [query], model_version=VERSION, client_timeout=DEADLINE)
+        result = await self.client.infer(
+            self.name, [query], model_version=self.version, client_timeout=DEADLINE
+        )
         return {name: result.as_numpy(name) for name in OUTPUTS}
 
     async def executions(self) -> tuple[int, int]:
-        """Texts answered so far, and batches executed for them."""
-        statistics = await self.client.get_inference_statistics(MODEL, VERSION)
+        """Texts answered so far, and batches executed for them, once Triton, which counts a little later, is done."""
+        seen = None
+        while (now := await self._executions()) != seen:
+            seen = now
+        return now
+
+    async def _executions(self) -> tuple[int, int]:
+        statistics = await self.client.get_inference_statistics(self.name, self.version)
         stats = statistics.model_stats[0]
         return stats.inference_count, stats.execution_count
 
 
-@pytest_asyncio.fixture
-async def model(triton: Triton) -> AsyncIterator[Model]:
-    async with InferenceServerClient(triton.grpc_address) as client:
-        yield Model(client)
+@pytest_asyncio.fixture(params=methods.names())
+async def model(triton_of_all: Triton, request: pytest.FixtureRequest) -> AsyncIterator[Model]:
+    async with InferenceServerClient(triton_of_all.grpc_address) as client:
+        yield Model(client, request.param)
 
 
 def same(one: Answer, other: Answer) -> bool:
     """Whether two answers agree, up to what single precision makes of another batch."""
-    return all(np.allclose(one[name], other[name], atol=1e-4) for name in OUTPUTS)
+    return all(np.allclose(one[name], other[name], atol=1e-4, equal_nan=True) for name in OUTPUTS)
 
 
 async def test_the_contract_is_the_one_that_the_readme_tells(model: Model) -> None:
-    metadata = await model.client.get_model_metadata(MODEL, VERSION)
+    metadata = await model.client.get_model_metadata(model.name, VERSION)
     inputs = [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in metadata.inputs]
     outputs = [(tensor.name, tensor.datatype, list(tensor.shape)) for tensor in metadata.outputs]
     assert inputs == [("TEXT", "BYTES", [-1, 1])]
@@ -65,8 +79,8 @@ async def test_the_contract_is_the_one_that_the_readme_tells(model: Model) -> No
 
 
 async def test_the_configuration_tells_the_digest_of_the_artefact_that_is_served(model: Model) -> None:
-    configuration = await model.client.get_model_config(MODEL, VERSION)
-    manifest = json.loads((ARTEFACT / artefact.MANIFEST).read_text(encoding="utf-8"))
+    configuration = await model.client.get_model_config(model.name, VERSION)
+    manifest = json.loads((REPOSITORY / model.name / VERSION / artefact.MANIFEST).read_text(encoding="utf-8"))
     told = configuration.config.parameters[f"{artefact.DIGEST}.{VERSION}"].string_value
     assert told == manifest[artefact.DIGEST]
 
@@ -77,13 +91,18 @@ async def test_every_text_of_a_request_is_answered_in_its_place(model: Model) ->
     alone = [await model.ask(text) for text in texts]
     for name in OUTPUTS:
         assert together[name].shape == (3, 1)
-        assert np.allclose(together[name], np.vstack([answer[name] for answer in alone]), atol=1e-4)
+        assert np.allclose(
+            together[name], np.vstack([answer[name] for answer in alone]), atol=1e-4, equal_nan=True
+        )
 
 
 async def test_answers_are_percentiles_and_probabilities(model: Model) -> None:
     answer = await model.ask(b"Why do tides come twice a day?", b"2 + 2", b"")
+    has_none = np.isnan(answer["WIN_PROBABILITY"])
+    assert has_none.all() if model.name in OF_BYTES else not has_none.any()
     for name in OUTPUTS[:3]:
-        assert ((answer[name] >= 0) & (answer[name] <= 1)).all()
+        assert (((answer[name] >= 0) & (answer[name] <= 1)) | np.isnan(answer[name])).all()
+    assert not np.isnan(answer["SCORE"] + answer["NOVELTY"]).any()
 
 
 async def test_concurrent_requests_share_batches_and_get_their_own_answers(model: Model) -> None:
@@ -129,7 +148,8 @@ async def test_odd_text_is_scored_like_any_other(model: Model, text: bytes) -> N
 
 
 async def test_a_text_without_a_word_is_as_novel_as_can_be(model: Model) -> None:
-    assert (await model.ask(b"?!"))["NOVELTY"].tolist() == [[1.0]]
+    expected = 0.0 if model.name in OF_BYTES else 1.0
+    assert (await model.ask(b"?!"))["NOVELTY"].tolist() == [[expected]]
 
 
 async def test_a_text_over_the_bound_is_told_as_truncated(model: Model) -> None:
@@ -149,3 +169,36 @@ async def test_a_client_that_gives_up_harms_nobody(model: Model) -> None:
 
     await asyncio.gather(*(impatient() for _ in range(20)))
     assert np.isfinite((await model.ask(b"tide"))["SCORE"]).all()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """One of the test's own, with the model that is the quickest to make."""
+    shutil.copytree(REPOSITORY / "random", tmp_path / "repository" / "random")
+    return tmp_path / "repository"
+
+
+def make(out: Path, *, seed: int) -> None:
+    out.mkdir(parents=True)
+    shutil.copy(REPOSITORY / "random" / VERSION / "model.py", out)
+    methods.named("random").train(out, out=out, seed=seed, environment={}, progress=lambda *_: None)
+
+
+async def test_a_second_version_is_served_beside_the_first(
+    start_triton: StartTriton, repository: Path
+) -> None:
+    make(repository / "random" / "2", seed=2)
+    triton = await start_triton(repository=repository)
+    async with InferenceServerClient(triton.grpc_address) as client:
+        first, other = [await Model(client, "random", each).ask(b"tide") for each in (VERSION, "2")]
+    assert first["SCORE"] != other["SCORE"]
+
+
+async def test_a_version_whose_digest_is_not_the_configured_one_does_not_load(
+    start_triton: StartTriton, repository: Path, tmp_path: Path
+) -> None:
+    make(tmp_path / "other", seed=9)
+    shutil.copy(tmp_path / "other" / artefact.MANIFEST, repository / "random" / VERSION)
+    with pytest.raises(StartFailed):
+        await start_triton(repository=repository)
+    assert "is not the one that is configured" in (tmp_path / "triton.log").read_text(encoding="utf-8")

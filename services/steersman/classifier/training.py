@@ -1,0 +1,209 @@
+"""What trainings have in common: reading under the guard, choosing by validation, telling outputs, the manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import numpy as np
+
+import steersman
+from steersman.classifier import battle_file, benchmarks, text_features, training_data, validation
+from steersman.classifier.battle_file import BattleFile
+from steersman.classifier.bounded_text import MAX_CHARACTERS
+from steersman.classifier.embeddings import StaticEmbeddings, locate
+from steersman.classifier.fitting import logistic, spherical_kmeans
+from steersman.classifier.methods import Progress
+from steersman.classifier.percentiles import Percentiles
+from steersman.classifier.reference import Reference, distance
+from steersman.classifier.training_data import Examples
+from steersman.classifier.training_set import Floats, TrainingSet, assemble
+
+CENTRES: Final = 64
+"""Centres of the novelty measure: enough for the topics of some thousand rows, and few enough to cost nothing."""
+
+H = TypeVar("H")
+
+
+@dataclass(frozen=True, slots=True)
+class WinOdds:
+    """How raw outputs become log odds that strong wins."""
+
+    slope: float
+    intercept: float
+
+
+ODDS_THEMSELVES: Final = WinOdds(slope=1.0, intercept=0.0)
+"""For a method whose raw output is the log odds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is trained on."""
+
+    examples: tuple[Examples, ...]
+    embeddings: StaticEmbeddings
+    pool: TrainingSet
+
+
+@dataclass(frozen=True, slots=True)
+class Trial(Generic[H]):
+    """A setting, and how it did on the sources left out."""
+
+    hyperparameters: H
+    folds: tuple[validation.Fold, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean APGR over the folds."""
+        return float(np.mean([fold.apgr for fold in self.folds]))
+
+
+def read(data: Path, *, progress: Progress, battles: BattleFile | None = None) -> tuple[Examples, ...]:
+    """Read the sources that may ship, and the user's battles, without what is near an evaluation prompt.
+
+    Raises:
+        DataError: A file is missing or malformed.
+    """
+    return tuple(_read(data, progress, battles))
+
+
+def prepare(
+    data: Path, *, environment: Mapping[str, str], progress: Progress, battles: BattleFile | None = None
+) -> Material:
+    """Read, embed and pool.
+
+    Raises:
+        ClassifierError: The data or the embeddings cannot be used.
+    """
+    embeddings = StaticEmbeddings.load(locate(environment))
+    examples = read(data, progress=progress, battles=battles)
+    progress("embedding", 0.0)
+    pool = assemble(examples, embeddings)
+    progress("embedding", 1.0)
+    return Material(examples, embeddings, pool)
+
+
+def choose(
+    material: Material,
+    grid: Sequence[H],
+    *,
+    fit: Callable[[TrainingSet, H], validation.Ranker],
+    progress: Progress,
+) -> Trial[H]:
+    """The setting with the best mean APGR on the sources left out."""
+    names = [each.source.folder for each in material.examples]
+    trials = []
+    for number, candidate in enumerate(grid, start=1):
+        folds = validation.leave_one_out(material.pool, names, fit=lambda part: fit(part, candidate))  # noqa: B023  # called at once
+        trials.append(Trial(candidate, folds))
+        progress("validating", number / len(grid))
+    return max(trials, key=lambda trial: trial.mean)
+
+
+def reference_of(
+    pool: TrainingSet, raw: Floats, *, odds: WinOdds, generator: np.random.Generator
+) -> Reference:
+    """Tell raw outputs of the pool's rows against each other."""
+    centroids = spherical_kmeans(
+        pool.vectors, centres=CENTRES, sample_weights=pool.reference, generator=generator
+    )
+    distances = _distances(pool.vectors, centroids)
+    return Reference(
+        win_slope=odds.slope,
+        win_intercept=odds.intercept,
+        centroids=centroids.astype(np.float32),
+        score_percentiles=Percentiles.of(raw, weights=pool.reference),
+        novelty_percentiles=Percentiles.of(distances, weights=pool.reference),
+    )
+
+
+def win_odds(pool: TrainingSet, raw: Floats) -> WinOdds:
+    """Fit the log odds that strong wins to the rows that models have answered.
+
+    Each source has an intercept of its own in the fit, because sources differ in how often strong wins for reasons
+    that no text shows; the traffic's is their mean.
+    """
+    answered = ~np.isnan(pool.wins)
+    part = pool.of(answered)
+    sources, column = np.unique(part.source, return_inverse=True)
+    design = np.column_stack((raw[answered], np.eye(len(sources))[column]))
+    slope, *intercepts = logistic(design, part.wins, sample_weights=part.reference)
+    return WinOdds(float(slope), float(np.bincount(column, weights=part.reference) @ intercepts))
+
+
+def metrics(trial: Trial[Any]) -> dict[str, Any]:
+    """What validation found, for a manifest."""
+    return {
+        "leave_one_source_out_apgr": {fold.source: round(fold.apgr, 4) for fold in trial.folds},
+        "mean": round(trial.mean, 4),
+    }
+
+
+def manifest(
+    material: Material, *, method: str, seed: int, hyperparameters: Mapping[str, Any], trial: Trial[Any]
+) -> dict[str, Any]:
+    """Everything that a head came from."""
+    return {
+        "method": method,
+        "seed": seed,
+        "hyperparameters": {**hyperparameters, "centres": CENTRES},
+        "metrics": metrics(trial),
+        **bounds(),
+        **traffic(material.examples),
+        "text_features": list(text_features.NAMES),
+        "embeddings": dataclasses.asdict(material.embeddings.identity),
+        "versions": versions("numpy", "tokenizers"),
+    }
+
+
+def bounds() -> dict[str, Any]:
+    """How much of a text is read."""
+    return {"bounds": {"characters": MAX_CHARACTERS, "keeps": "the beginning"}}
+
+
+def traffic(examples: Sequence[Examples]) -> dict[str, Any]:
+    """What percentiles are among, and the files it came from."""
+    return {
+        "reference_traffic": "the training rows, weighted by reference_share; percentiles are among them",
+        "data": [_describe(each) for each in examples],
+    }
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Of the product and of the packages that numbers depend on."""
+    return {"steersman": steersman.__version__} | {name: version(name) for name in packages}
+
+
+def _read(data: Path, progress: Progress, battles: BattleFile | None) -> Iterator[Examples]:
+    progress("reading", 0.0)
+    forbidden = training_data.runs_of(benchmarks.prompts_with_contaminated(data))
+    sources = training_data.sources()
+    if battles is not None:
+        yield battle_file.read(battles, forbidden=forbidden)
+    for number, source in enumerate(sources, start=1):
+        yield training_data.read(data / source.folder, source, forbidden=forbidden)
+        progress("reading", number / len(sources))
+
+
+def _distances(vectors: Floats, centroids: Floats) -> Floats:
+    return distance(vectors.astype(np.float32), centroids.astype(np.float32)).astype(np.float64)
+
+
+def _describe(examples: Examples) -> dict[str, Any]:
+    source = examples.source
+    return {
+        "folder": source.folder,
+        "sha256": examples.sha256,
+        "licence": source.licence,
+        "rows": len(examples.texts),
+        "left_out": examples.left_out,
+        "reference_share": source.reference_share,
+        "strong": list(source.strong),
+        "weak": list(source.weak),
+        "difficulty": source.difficulty,
+    }
