@@ -9,6 +9,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no type information
 
 from steersman.classifier import adaptation, labels, methods
 from steersman.classifier.battle_file import BattleFile
@@ -19,7 +20,8 @@ NAME = "train"
 HELP = "train a classifier and write its artefact"
 DESCRIPTION = (
     "Train a router method on the rows of the data folder that may ship, never on evaluation rows, and write the "
-    "weights and a manifest that names all they came from. The same data and seed give the same artefact. "
+    "weights and a manifest that names all they came from. The same data and seed give the same artefact "
+    "on the same kind of processor. "
     "With --adapt, fit a trained artefact to labels of your own traffic instead; some hundred are enough."
 )
 
@@ -65,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, errors: Console) -> None:
     """Train, with progress on standard error and the artefact's digest on standard output."""
-    with _Bars(errors) as bars:
+    # One thread, since how many there are changes the last digits of a product.
+    with threadpool_limits(1), _Bars(errors) as bars:
         digest = _adapt(options, bars) if options.adapt else _train(options, bars)
     Console(soft_wrap=True).print(f"{options.out}: artefact {digest}", highlight=False)
 
