@@ -50,13 +50,13 @@ class Recording:
         name, *numbers = line.split()
         wanted, ready = (0 if number == "<none>" else int(number) for number in numbers)
         with self._changed:
-            at = time.monotonic() - self.begun
+            at = self.now()
             self.points.append(Point(at, name.removeprefix(f"{NAME}-"), wanted, ready))
             self._changed.notify_all()
 
     def mark(self, what: str) -> float:
         """Note that something happens now; gives the moment."""
-        at = time.monotonic() - self.begun
+        at = self.now()
         self.marks.append((at, what))
         return at
 
@@ -64,9 +64,15 @@ class Recording:
         """A Deployment as it is now."""
         return next(point for point in reversed(self.points) if point.workload == workload)
 
-    def most(self, workload: str) -> int:
-        """Most replicas that a Deployment was to have."""
-        return max(point.wanted for point in self.points if point.workload == workload)
+    def now(self) -> float:
+        """Seconds since the recording began."""
+        return time.monotonic() - self.begun
+
+    def most(self, workload: str, *, since: float = 0.0) -> int:
+        """Most replicas that a Deployment was to have, from a moment on."""
+        points = [point for point in self.points if point.workload == workload]
+        before = [point for point in points if point.at < since][-1:]
+        return max(point.wanted for point in before + [point for point in points if point.at >= since])
 
     def wait(self, workload: str, holds: Callable[[Point], bool], *, seconds: float) -> float:
         """Until something holds of a Deployment; gives the moment."""

@@ -18,8 +18,28 @@ SMALL: Final[Values] = {
         "engine": {
             "resources": {
                 "requests": {"cpu": "50m", "memory": "300Mi"},
-                "limits": {"memory": "1Gi", "cpu": "400m"},
+                "limits": {"memory": "1Gi"},
             }
         },
     },
 }
+
+_QUICKLY: Final[Values] = {
+    "scaleUp": {
+        "stabilizationWindowSeconds": 0,
+        "policies": [{"type": "Pods", "value": 4, "periodSeconds": 5}],
+    },
+    "scaleDown": {
+        "stabilizationWindowSeconds": 20,
+        "policies": [{"type": "Pods", "value": 4, "periodSeconds": 5}],
+    },
+}
+_FEW: Final[Values] = {"maxReplicas": 3, "keda": {"enabled": True, "targetPerReplica": 4}}
+
+SCALED: Final[Values] = {
+    "defaults": {"autoscaling": {"behavior": _QUICKLY, "keda": {"pollingInterval": 5, "cooldownPeriod": 20}}},
+    "router": {"autoscaling": {"maxReplicas": 3, "keda": {"enabled": True, "targetPerReplica": 5}}},
+    "classifier": {"autoscaling": _FEW, "resources": {"limits": {"cpu": "300m"}}},
+    "tierDefaults": {"autoscaling": _FEW},
+}
+"""KEDA everywhere, with windows of seconds; a classifier that is slow enough to be loaded by a few callers."""

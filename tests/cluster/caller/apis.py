@@ -29,6 +29,7 @@ async def by_grpc(target: str, method: str, model: str, seconds: float) -> Async
     """A caller over gRPC: `route`, `complete` or `chat`."""
     options = [
         ("grpc.service_config", SERVICE_CONFIG.read_text()),
+        ("grpc.dns_min_time_between_resolutions_ms", 5000),
         ("grpc.use_local_subchannel_pool", 1),
     ]
     async with grpc.aio.insecure_channel(target, options=options) as channel:
