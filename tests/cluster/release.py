@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,17 +31,17 @@ class Release:
 
     def install(self, *values: Values) -> None:
         """Install it, and wait until every pod is ready."""
-        self._with_values("install", values)
+        self.apply("install", *values)
         self.ready()
 
     def upgrade(self, *values: Values) -> None:
         """Upgrade it, and wait until every pod is the new one and ready."""
-        self._with_values("upgrade", values)
+        self.apply("upgrade", *values)
         self.ready()
 
-    def rollback(self) -> None:
-        """Go back to the revision before, and wait."""
-        self._helm("rollback", NAME)
+    def rollback(self, *, revision: int) -> None:
+        """Go back to an earlier revision, and wait."""
+        self._helm("rollback", NAME, str(revision))
         self.ready()
 
     def uninstall(self) -> None:
@@ -55,7 +56,17 @@ class Release:
         """Until every pod is ready."""
         self.namespace.rolled_out(seconds=READY_SECONDS)
 
-    def _with_values(self, verb: str, values: Iterable[Values]) -> None:
+    def settled(self) -> None:
+        """Until pods that were replaced have finished their requests and are gone."""
+        end = time.monotonic() + READY_SECONDS
+        while any(
+            "deletionTimestamp" in pod["metadata"] for pod in self.namespace.items("pods", instance=NAME)
+        ):
+            assert time.monotonic() < end, "pods that were replaced are still there"
+            time.sleep(1)
+
+    def apply(self, verb: str, *values: Values) -> None:
+        """`install` or `upgrade` with these values, of which later ones win, and wait for nothing."""
         files = [argument for layer in values for argument in ("--values", self._file(layer))]
         self._helm(verb, NAME, str(CHART), *files)
 

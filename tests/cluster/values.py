@@ -43,3 +43,5 @@ SCALED: Final[Values] = {
     "tierDefaults": {"autoscaling": _FEW},
 }
 """KEDA everywhere, with windows of seconds; a classifier that is slow enough to be loaded by a few callers."""
+
+TWO_BACKENDS: Final[Values] = {"tierDefaults": {"replicas": 2}}
