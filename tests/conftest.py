@@ -7,10 +7,12 @@ from typing import Final
 import hypothesis
 import pytest
 
-pytest_plugins = ["fixtures.real_parts", "fixtures.whole_system", "fixtures.router_process"]
+pytest_plugins = ["fixtures.real_parts", "fixtures.whole_system", "fixtures.router_process", "fixtures.names"]
 
 # A busy machine is not a slow function.
 hypothesis.settings.register_profile("steersman", deadline=None)
+# Chosen by `make test-fast`; `make test` tries five times as many.
+hypothesis.settings.register_profile("fast", deadline=None, max_examples=20)
 hypothesis.settings.load_profile("steersman")
 
 REAL: Final = frozenset({"parts"})

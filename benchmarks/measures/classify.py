@@ -1,12 +1,18 @@
 """Triton alone: classifications a second of distinct prompts, with the product's own model.
 
+Asked in two ways: by the router's own client, where texts that come while a call is under way go together in the next
+one, as they do in the product; and with a call a text, as a client that knows nothing of batches would ask.
+
 The generator and Triton share the machine, so this is what a router's neighbour gets and not what Triton could do.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Final
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, Final
 
 from benchmarks.clients import grpc_unary
 from benchmarks.outcomes import Bar, Figure, Metric, Outcome
@@ -15,28 +21,66 @@ from benchmarks.samples import Plan, Side, in_turn
 from benchmarks.system import System
 from tritonclient.grpc import service_pb2
 
+from steersman.router.adapters.triton import TritonClassifier, TritonOptions
+from steersman.router.model import Assessment
+from steersman.router.settings import ClassifierServer
+from steersman.runtime.addresses import AddressLookup
+from steersman.runtime.breaker import Breaker
+from steersman.runtime.tasks import BackgroundTasks
+
 STREAMS: Final = (1, 8, 32, 64)
 BARS: Final = {32: Bar(4000.0)}
+_SECONDS: Final = 10.0
+"""Deadline of a classification, since the load is meant to saturate."""
 _METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
 _OUTPUTS: Final = ("SCORE", "WIN_PROBABILITY", "NOVELTY", "TRUNCATED")
 
 
 async def classifications(system: System, plan: Plan) -> list[Outcome]:
     """Classifications a second at several numbers of streams."""
-    prompts = Prompts(seed=6)
+    together, alone = Prompts(seed=6), Prompts(seed=7)
+    triton = {"triton": system.triton.pid}
     outcomes = []
-    async with grpc_unary(system.triton.address, _METHOD) as ask:
-        side = Side("Triton", ask, map(question, prompts), _units, {"triton": system.triton.pid})
+    async with AsyncExitStack() as stack:
+        classifier = await stack.enter_async_context(router_client(system.triton.address))
+        call = await stack.enter_async_context(grpc_unary(system.triton.address, _METHOD))
+
+        async def assess(prompt: bytes) -> Assessment:
+            return await classifier.assess(prompt.decode())
+
+        ours = Side("Triton", assess, map(str.encode, together), _valid, triton)
+        bare = Side("Triton", call, map(question, alone), _units, triton)
         for streams in STREAMS:
-            (samples,) = await in_turn([side], plan, streams=streams)
-            title = f"Classify, {streams} streams" if streams > 1 else "Classify, 1 stream"
-            figure = Figure.of(side, samples)
-            outcomes.append(Outcome(title, Metric.RATE, BARS.get(streams), prompts.lengths, figure))
+            outcomes.append(
+                await _rate(
+                    "as a router", ours, plan, streams=streams, bar=BARS.get(streams), prompts=together
+                )
+            )
+            outcomes.append(await _rate("one by one", bare, plan, streams=streams, bar=None, prompts=alone))
     return outcomes
 
 
+@asynccontextmanager
+async def router_client(address: str) -> AsyncIterator[TritonClassifier]:
+    """The router's classifier, with as many lanes as a router has by default."""
+    settings = ClassifierServer()
+    options = TritonOptions(
+        address, settings.model, settings.version, _SECONDS, settings.queue, refresh_seconds=_SECONDS
+    )
+    breaker = partial(
+        Breaker, threshold=settings.breaker_failures, cooldown=settings.breaker_cooldown_seconds
+    )
+    async with (
+        TritonClassifier(options, source=AddressLookup(), breaker=breaker) as classifier,
+        BackgroundTasks(on_failure=lambda _: None) as tasks,
+    ):
+        for number in range(settings.lanes):
+            tasks.start(f"classifier lane {number}", classifier.serve_lane)
+        yield classifier
+
+
 def question(prompt: str) -> bytes:
-    """A `ModelInferRequest` as the router sends it."""
+    """A `ModelInferRequest` for one text."""
     text = prompt.encode()
     tensor = service_pb2.ModelInferRequest.InferInputTensor(name="TEXT", datatype="BYTES", shape=[1, 1])
     outputs = [service_pb2.ModelInferRequest.InferRequestedOutputTensor(name=name) for name in _OUTPUTS]
@@ -48,6 +92,18 @@ def question(prompt: str) -> bytes:
         raw_input_contents=[struct.pack("<I", len(text)) + text],
     )
     return bytes(request.SerializeToString())
+
+
+async def _rate(
+    how: str, side: Side[Any], plan: Plan, *, streams: int, bar: Bar | None, prompts: Prompts
+) -> Outcome:
+    (samples,) = await in_turn([side], plan, streams=streams)
+    title = f"Classify {how}, {streams} stream{'s' if streams > 1 else ''}"
+    return Outcome(title, Metric.RATE, bar, prompts.lengths, Figure.of(side, samples))
+
+
+def _valid(assessment: Assessment) -> int:
+    return int(assessment.valid)
 
 
 def _units(answer: bytes) -> int:

@@ -155,3 +155,23 @@ def test_the_policy_file_is_readable_yaml_with_whole_numbers(gpu: Release) -> No
 
     assert "context_window: 400000\n" in text
     assert yaml.safe_load(text)["tiers"]["strongest"]["upstream"]["url"] == "https://api.openai.com/v1"
+
+
+@pytest.mark.parametrize("when_cold", ["other", "wait"])
+def test_what_to_do_for_a_tier_without_pods_is_the_policys_to_say(when_cold: str) -> None:
+    policy = _policies(render(nested("policies.auto.whenCold", when_cold))).policies["auto"]
+
+    assert policy.when_cold.value == when_cold
+
+
+def test_the_waiting_room_is_as_large_as_the_values_say() -> None:
+    release = render(nested("router.waitingRoom", {"maxBytes": 1_000_000_000, "longestSeconds": 1.5}))
+    variables = {
+        each["name"]: each["value"]
+        for each in release.container("steersman-router")["env"]
+        if "value" in each
+    }
+
+    assert variables["STEERSMAN_WAITING_ROOM__MAX_BYTES"] == "1000000000"
+    assert variables["STEERSMAN_WAITING_ROOM__LONGEST_SECONDS"] == "1.5"
+    assert variables["STEERSMAN_WAITING_ROOM__MAX_REQUESTS"] == "256"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import pytest
 
@@ -10,9 +13,18 @@ from fakes.addresses import FakeAddresses
 from steersman.runtime.addresses import AddressLookup, AddressSource
 
 
+def refusing(code: int) -> Callable[..., NoReturn]:
+    """A resolver that has only this to say."""
+
+    def getaddrinfo(*_: object) -> NoReturn:
+        raise socket.gaierror(code, "so says the resolver")
+
+    return getaddrinfo
+
+
 @dataclass
 class Subject:
-    """A source under test, a target that it knows, and one that it does not."""
+    """A source under test, a target that it knows, and one about which it cannot find out anything."""
 
     source: AddressSource
     known: str
@@ -54,17 +66,15 @@ class TestDns(AddressSourceContract):
     @pytest.fixture
     def subject(self) -> Subject:
         return Subject(
-            AddressLookup(), "dns:///localhost:9001", {"127.0.0.1:9001"}, "dns:///no-such-name.invalid:9001"
+            AddressLookup(), "dns:///localhost:9001", {"127.0.0.1:9001"}, f"dns:///{'x' * 64}:9001"
         )
 
     @pytest.mark.parametrize(
         "target",
         [
-            pytest.param(f"dns:///{'x' * 64}:80", id="a label that no name can have"),
             pytest.param("dns:///..:80", id="empty labels"),
             pytest.param("dns:///localhost:no-such-service", id="no such port"),
             pytest.param("dns:///localhost", id="no port"),
-            pytest.param("dns:///", id="nothing"),
         ],
     )
     async def test_a_target_that_makes_no_sense_is_an_os_error_too(
@@ -75,6 +85,21 @@ class TestDns(AddressSourceContract):
 
     async def test_an_address_of_version_six_is_written_in_brackets(self, subject: Subject) -> None:
         assert await subject.source.addresses("dns:///::1:9001") == ["[::1]:9001"]
+
+    @pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_NODATA])
+    async def test_a_name_without_addresses_has_none(
+        self, subject: Subject, monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        monkeypatch.setattr(socket, "getaddrinfo", refusing(code))
+        assert await subject.source.addresses(subject.known) == []
+
+    @pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM])
+    async def test_silence_of_dns_is_an_os_error_and_not_the_news_that_there_is_nobody(
+        self, subject: Subject, monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        monkeypatch.setattr(socket, "getaddrinfo", refusing(code))
+        with pytest.raises(OSError, match=r".+"):
+            await subject.source.addresses(subject.known)
 
     def test_a_name_that_is_not_resolved_in_time_is_an_os_error_too(self) -> None:
         assert issubclass(TimeoutError, OSError)

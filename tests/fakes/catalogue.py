@@ -13,6 +13,7 @@ from steersman.router.model import (
     Price,
     Tier,
     UpstreamSpec,
+    WhenCold,
 )
 
 THRESHOLD: Final = 0.7
@@ -44,9 +45,12 @@ def a_policy(
     boundaries: Sequence[float] = (THRESHOLD,),
     fallback: Fallback = Fallback.PROPORTIONAL,
     tier_fallback: bool = True,
+    when_cold: WhenCold = WhenCold.OTHER,
 ) -> Policy:
     """A policy over tiers."""
-    return Policy(name, "v-of-" + name, tuple(tiers), tuple(boundaries), fallback, tier_fallback)
+    return Policy(
+        name, "v-of-" + name, tuple(tiers), tuple(boundaries), fallback, tier_fallback, when_cold=when_cold
+    )
 
 
 def a_catalogue(*policies: Policy, tiers: Sequence[Tier] = ()) -> Catalogue:

@@ -33,7 +33,9 @@ class Dispatching:
         self.dispatcher = Dispatcher({}, PATIENT, RetryBudget(clock=self.clock), self.note)
 
     async def start(self) -> Dispatching:
-        self.dispatcher.fleets = {TIER.name: await a_fleet(self.upstreams, self.clock)}
+        fleet = a_fleet(self.upstreams, self.clock)
+        await fleet.refresh()
+        self.dispatcher.fleets = {TIER.name: fleet}
         return self
 
     def note(self, tier: str, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from fakes.score_store import FakeScoreStore
 from fakes.upstream import FakeUpstream
 from steersman.openai_api import body
 from steersman.router.accounting import Record
+from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Dispatcher, Patience
 from steersman.router.fleet import Fleet
@@ -28,6 +30,8 @@ from steersman.router.ports import Upstream
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Request, Routing
 from steersman.router.scoring import Key, Scorer
+from steersman.router.upstreams import Upstreams
+from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.deadline import Deadline
 
@@ -76,6 +80,44 @@ class RouterOnFakes:
         """Have every query score above the threshold."""
         self.classifier.score = lambda _: THRESHOLD + 0.1
 
+    def fail(self, error: Exception | None, *, after: int = 0) -> None:
+        """Have every tier fail, after so many pieces of its answer."""
+        for tier in self.upstreams.values():
+            for upstream in tier:
+                upstream.error, upstream.error_at = error, after
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """What gets requests to the upstreams."""
+        return self.routing.delivery.dispatcher
+
+    @property
+    def room(self) -> WaitingRoom:
+        """Where requests wait."""
+        return self.routing.delivery.room
+
+    async def wake(self, *tiers: str) -> None:
+        """Give tiers back the addresses that they were made with."""
+        for tier in tiers:
+            await self._find(tier, [upstream.address for upstream in self.upstreams[tier]])
+
+    async def sleep(self, *tiers: str) -> None:
+        """Take all addresses from tiers, as scaling to zero does."""
+        for tier in tiers:
+            await self._find(tier, [])
+
+    async def until_waiting(self, requests: int) -> None:
+        """Wait until exactly so many requests are in the waiting room."""
+        async with asyncio.timeout(5.0):
+            while self.room.requests != requests:  # noqa: ASYNC110 - the room tells nobody who comes
+                await asyncio.sleep(0)
+
+    async def _find(self, tier: str, addresses: Sequence[str]) -> None:
+        fleet = self.dispatcher.fleets[tier]
+        fleet.source = FakeAddresses(addresses)
+        await fleet.refresh()
+        self.room.found(tier, len(addresses))
+
     async def decided(self, request: Request | None = None) -> Decision:
         """The decision on a request."""
         record = await self.routing.route(request or a_request())
@@ -89,23 +131,23 @@ class RouterOnFakes:
         return [chunk for _, chunks in items for chunk in chunks], items[-1][0]
 
 
-async def a_fleet(
+def a_fleet(
     upstreams: Sequence[FakeUpstream], clock: FakeClock | None = None, *, threshold: int = 2
 ) -> Fleet[Upstream]:
-    """A fleet of fakes, whose breakers open after `threshold` failures and cool down in ten seconds."""
+    """A fleet of fakes, not looked for yet, whose breakers open after `threshold` failures and cool in ten seconds."""
     by_address = {upstream.address: upstream for upstream in upstreams}
+    clock = clock or FakeClock()
 
     async def connect(address: str) -> Upstream:
         return by_address[address]
 
-    fleet: Fleet[Upstream] = Fleet(
+    return Fleet(
         "target",
         FakeAddresses(tuple(by_address)),
         connect,
-        partial(Breaker, threshold=threshold, cooldown=10.0, clock=clock or FakeClock()),
+        partial(Breaker, threshold=threshold, cooldown=10.0, clock=clock),
+        clock=clock,
     )
-    await fleet.refresh()
-    return fleet
 
 
 async def router_on_fakes(
@@ -114,6 +156,7 @@ async def router_on_fakes(
     addresses: int = 1,
     patience: Patience | None = None,
     max_in_flight: int = 100,
+    bounds: Bounds | None = None,
 ) -> RouterOnFakes:
     """A router with so many addresses a tier."""
     catalogue = catalogue or a_catalogue()
@@ -136,15 +179,18 @@ async def router_on_fakes(
         ttl_seconds=60.0,
         clock=clock,
     )
+    by_target = {tier.upstream.target: upstreams[tier.name] for tier in catalogue.tiers.values()}
+    owner = Upstreams(lambda spec: a_fleet(by_target[spec.target], clock), WaitingRoom(bounds or Bounds()))
+    await owner.apply({tier.name: tier.upstream for tier in catalogue.tiers.values()})
     dispatcher = Dispatcher(
-        fleets={name: await a_fleet(each, clock) for name, each in upstreams.items()},
+        fleets=owner.fleets,
         patience=patience or Patience(first_byte=5.0, whole=5.0, idle=5.0),
         budget=RetryBudget(clock=clock),
     )
     routing = Routing(
         catalogue=catalogue,
         scorer=scorer,
-        dispatcher=dispatcher,
+        delivery=Delivery(dispatcher, owner.room, owner.look),
         demand=demand,
         ledger=ledger,
         limits=Limits(),

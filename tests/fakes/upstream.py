@@ -14,7 +14,7 @@ import orjson
 
 from fakes.gate import Gate
 from steersman.router.ports import Dispatch
-from steersman.runtime.errors import DeadlineExceeded, Error, Overloaded, Refused, Unavailable
+from steersman.runtime.errors import DeadlineExceeded, Overloaded, Refused, Unavailable
 
 DOWN: Final = Unavailable("nobody is there", reason="ENGINE_UNREACHABLE")
 FULL: Final = Overloaded("no room", reason="QUEUE_FULL", retry_after_seconds=4.0)
@@ -61,7 +61,7 @@ class FakeUpstream:
     """A streamed answer."""
     whole: bytes = field(default_factory=completion)
     """An answer that is not streamed."""
-    error: Error | None = None
+    error: Exception | None = None
     error_at: int = 0
     """After how many pieces `error` is raised."""
     hold_at: int | None = None

@@ -45,9 +45,7 @@ async def engine() -> AsyncIterator[FakeEngine]:
 
 @pytest.fixture
 async def caller(engine: FakeEngine) -> AsyncIterator[Caller]:
-    async with running(
-        settings_for(engine, idle_timeout_seconds=0.2, first_byte_timeout_seconds=2)
-    ) as caller:
+    async with running(settings_for(engine, idle_timeout_seconds=0.2)) as caller:
         yield caller
 
 
@@ -110,7 +108,6 @@ BROKEN: list[Any] = [
     pytest.param({"error_after": 2}, errors.BrokenOff, "ENGINE_FAILED", id="reported an error"),
     pytest.param({"hold_after": 2}, errors.BrokenOff, "ENGINE_STALLED", id="hung"),
     pytest.param({"die_before_answer": True}, errors.Unavailable, "ENGINE_UNREACHABLE", id="died at once"),
-    pytest.param({"hold_before_answer": True}, errors.Unavailable, "ENGINE_TIMEOUT", id="never began"),
     pytest.param({"status": 429}, errors.Overloaded, "ENGINE_OVERLOADED", id="has no room"),
     pytest.param({"status": 500}, errors.Unavailable, "ENGINE_FAILED", id="failed"),
     pytest.param({"content_type": "text/html"}, errors.Unavailable, "ENGINE_GARBAGE", id="is a web page"),
@@ -131,6 +128,19 @@ async def test_an_engine_that_fails_is_a_typed_error_and_the_next_request_is_unh
         setattr(engine, name, value)
     assert await caller.chunks()
     assert (await caller.load()).running == 0
+
+
+async def test_an_engine_that_never_begins_is_given_up_and_the_next_request_is_unharmed(
+    engine: FakeEngine,
+) -> None:
+    engine.hold_before_answer = True
+    async with running(settings_for(engine, first_byte_timeout_seconds=0.3)) as caller:
+        error = await caller.error()
+        assert isinstance(error, errors.Unavailable)
+        assert error.reason == "ENGINE_TIMEOUT"
+        engine.hold_before_answer = False
+        assert await caller.chunks()
+        assert (await caller.load()).running == 0
 
 
 async def test_what_the_engine_refuses_is_passed_on(caller: Caller, engine: FakeEngine) -> None:

@@ -5,18 +5,24 @@ has, and reading two files needs no library. A sentence encoder costs a hundred 
 nothing measurable on routing with little in-domain data.
 
 Tokenising is what costs, and most words of a text are words of other texts. Each word's sum of token vectors is kept,
-under the word's hash, up to a bound. The result does not depend on what is kept.
+up to a bound, under the word's hash: no word stays in memory. Python's own hash, since it is secret to the process and
+64 bits long: two of a hundred thousand words share one with a probability below one in a billion. The result does not
+depend on what is kept.
+
+Words are looked up one by one and not as arrays, because batches are small when classifying is quick: a dozen calls
+into NumPy a batch cost more than a look-up a word.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -120,49 +126,48 @@ class StaticEmbeddings:
 
     def embed(self, texts: Sequence[bytes]) -> npt.NDArray[np.float32]:
         """Unit vectors of UTF-8 texts, shape `(texts, dimensions)`; zero for a text without words."""
-        sums = self._sum(texts)
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        return np.asarray(sums / np.maximum(norms, np.finfo(np.float32).tiny))
+        sums = self._sums(texts)
+        norms = np.sqrt(np.einsum("ij,ij->i", sums, sums))
+        return np.asarray(sums / np.maximum(norms, np.finfo(np.float32).tiny)[:, None])
 
-    def _sum(self, texts: Sequence[bytes]) -> npt.NDArray[np.float32]:
+    def _sums(self, texts: Sequence[bytes]) -> npt.NDArray[np.float32]:
         """The sum of the vectors of all tokens of each text."""
         if len(texts) > 1 and sum(map(len, texts)) > _BYTES_AT_ONCE:
             middle = len(texts) // 2
-            return np.vstack((self._sum(texts[:middle]), self._sum(texts[middle:])))
-        found = words.find(texts)
-        slots = self._look_up(found)
+            return np.vstack((self._sums(texts[:middle]), self._sums(texts[middle:])))
+        found = [words.find(text) for text in texts]
+        slots = self._look_up(list(chain.from_iterable(found)))
+        vectors = self._kept.take(slots, axis=0)
         # A product with ones: NumPy sums along the first axis several times slower than BLAS does.
         ones = np.ones(len(slots), dtype=np.float32)
-        bounds = found.first.tolist()
-        return np.stack([ones[a:b] @ self._kept.take(slots[a:b], axis=0) for a, b in pairwise(bounds)])
+        bounds = pairwise(accumulate(map(len, found), initial=0))
+        return np.stack([ones[a:b] @ vectors[a:b] for a, b in bounds])
 
-    def _look_up(self, found: words.Words) -> npt.NDArray[np.intp]:
+    def _look_up(self, found: Sequence[bytes]) -> Sequence[int]:
         """Where the words' vectors are kept, after those of new words were added."""
-        hashes = found.hashes.tolist()
-        slots = list(map(self._slots.get, hashes))
+        keys = list(map(hash, found))
+        slots = list(map(self._slots.get, keys))
         if None in slots:
-            self._learn(found, hashes)
-            slots = list(map(self._slots.__getitem__, hashes))
-        return np.array(slots, dtype=np.intp)
+            self._learn(dict(zip(keys, found, strict=True)))
+            return list(map(self._slots.__getitem__, keys))
+        return cast("list[int]", slots)
 
-    def _learn(self, found: words.Words, hashes: Sequence[int]) -> None:
+    def _learn(self, found: Mapping[int, bytes]) -> None:
         """Keep the words that are new; where they do not fit, forget all the others."""
-        new = {key: index for index, key in enumerate(hashes) if key not in self._slots}
+        new = {key: word for key, word in found.items() if key not in self._slots}
         if len(self._slots) + len(new) > _WORDS_KEPT:
             self._slots.clear()
-            new = {key: index for index, key in enumerate(hashes)}
-        self._keep({key: found.spelling(index) for key, index in new.items()})
-
-    def _keep(self, spellings: Mapping[int, str]) -> None:
-        """Tokenise new words as one text, whose tokens part into words again where a mark begins one."""
-        marked = "".join(
-            _WORD_BEGINS + spelling.replace(_WORD_BEGINS, _OTHER) for spelling in spellings.values()
-        )
-        ids = np.array(self._tokenizer.encode(marked, add_special_tokens=False).ids, dtype=np.intp)
-        sums = np.add.reduceat(self._table[ids], np.flatnonzero(self._begins[ids]), axis=0)
+            new = dict(found)
         slot = len(self._slots)
-        self._kept[slot : slot + len(spellings)] = sums
-        self._slots.update(zip(spellings, range(slot, slot + len(spellings)), strict=True))
+        self._kept[slot : slot + len(new)] = self._vectors(new.values())
+        self._slots.update(zip(new, range(slot, slot + len(new)), strict=True))
+
+    def _vectors(self, found: Iterable[bytes]) -> npt.NDArray[np.float32]:
+        """Tokenise words as one text, whose tokens part into words again where a mark begins one."""
+        spellings = (word.decode(errors="replace") for word in found)
+        marked = "".join(_WORD_BEGINS + spelling.replace(_WORD_BEGINS, _OTHER) for spelling in spellings)
+        ids = np.array(self._tokenizer.encode(marked, add_special_tokens=False).ids, dtype=np.intp)
+        return np.add.reduceat(self._table[ids], np.flatnonzero(self._begins[ids]), axis=0)
 
 
 def _without_normaliser(description: bytes) -> Tokenizer:

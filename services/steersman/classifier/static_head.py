@@ -86,12 +86,13 @@ class StaticHeadScorer:
             raise ArtefactError(f"the head has {head.weights.size} weights where {expected} are needed")
         self._head = head
         self._embeddings = embeddings
+        self._of_vectors, self._of_features = np.split(head.weights, [embeddings.dimensions])
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Score a batch; most of the time goes to words that were not met before."""
         bounded = BoundedTexts.of(texts)
         vectors, features = self._embeddings.embed(bounded.utf8), text_features.extract(bounded.utf8)
-        raw = np.hstack((vectors, features)) @ self._head.weights + self._head.bias
+        raw: Floats = vectors @ self._of_vectors + features @ self._of_features + np.float32(self._head.bias)
         log_odds = self._head.win_slope * raw + self._head.win_intercept
         novelty = self._head.novelty_percentiles(distance(vectors, self._head.centroids))
         return Scores(

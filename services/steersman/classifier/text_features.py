@@ -1,8 +1,8 @@
 """What a text shows on its surface: length, digits, brackets, marks of code and mathematics.
 
 A mean of word embeddings knows the topic and forgets the form, and some of what makes a query hard is form.
-The bytes of a whole batch are counted in one pass, because this runs for every query. Regular expressions for cue
-words and searches for code blocks or lists of choices cost more than all else here and added nothing.
+Only bytes are counted, because this runs for every query. Regular expressions for cue words and searches for code
+blocks or lists of choices cost more than all else here and added nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ _BYTE_CLASSES: dict[str, bytes] = {
     "beyond_ascii": bytes(range(0x80, 0x100)),
 }
 _REST = len(_BYTE_CLASSES)
-_CLASSES = _REST + 1
 _COLUMN = {name: column for column, name in enumerate(_BYTE_CLASSES)}
 _LONGEST_WORD = 32.0
 """Bytes; longer means are texts without spaces, where the mean says no more."""
@@ -49,7 +48,7 @@ NAMES: tuple[str, ...] = (
 def extract(texts: Sequence[bytes]) -> npt.NDArray[np.float32]:
     """Describe each UTF-8 text by one row of `NAMES` columns, none of them scaled."""
     lengths = np.fromiter(map(len, texts), dtype=np.intp, count=len(texts))
-    counts = _count_bytes(texts, lengths)
+    counts = np.array([_count(text) for text in texts], dtype=np.intp).reshape(-1, _REST)
     newlines = counts[:, _COLUMN["newlines"]]
     words = counts[:, _COLUMN["spaces"]] + newlines + 1
     sentences = counts[:, _COLUMN["commas_stops"]] + counts[:, _COLUMN["question_marks"]]
@@ -59,19 +58,17 @@ def extract(texts: Sequence[bytes]) -> npt.NDArray[np.float32]:
     return np.hstack((np.log1p(amounts), word_length[:, None], shares), dtype=np.float32)
 
 
-def _class_of_byte() -> npt.NDArray[np.intp]:
-    classes = np.full(256, _REST, dtype=np.intp)
-    for column, members in enumerate(_BYTE_CLASSES.values()):
-        classes[list(members)] = column
-    return classes
+def _class_of_byte() -> bytes:
+    classes = bytearray([_REST]) * 256
+    for number, members in enumerate(_BYTE_CLASSES.values()):
+        for member in members:
+            classes[member] = number
+    return bytes(classes)
 
 
 _CLASS_OF_BYTE = _class_of_byte()
 
 
-def _count_bytes(texts: Sequence[bytes], lengths: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """How many bytes of each class each text has, without the bytes that belong to none."""
-    classes = _CLASS_OF_BYTE[np.frombuffer(b"".join(texts), dtype=np.uint8)]
-    classes += np.repeat(np.arange(len(texts)) * _CLASSES, lengths)
-    counts = np.bincount(classes, minlength=len(texts) * _CLASSES)
-    return counts.reshape(-1, _CLASSES)[:, :_REST]
+def _count(text: bytes) -> list[int]:
+    """How many bytes of each class a text has, without the bytes that belong to none."""
+    return list(map(text.translate(_CLASS_OF_BYTE).count, range(_REST)))

@@ -76,7 +76,7 @@ def assemble(sources: Sequence[Examples], embeddings: StaticEmbeddings) -> Train
         for examples, size in zip(sources, sizes, strict=True)
     ]
     return TrainingSet(
-        inputs=np.vstack([_inputs(batch, embeddings) for batch in _batches(texts)]),
+        inputs=inputs_of(texts, embeddings),
         dimensions=embeddings.dimensions,
         gains=np.concatenate([examples.gains for examples in sources]),
         targets=np.concatenate([_standardise(examples.gains) for examples in sources]),
@@ -85,6 +85,11 @@ def assemble(sources: Sequence[Examples], embeddings: StaticEmbeddings) -> Train
         group=np.concatenate([examples.group for examples in sources]),
         reference=np.concatenate(reference) / sum(map(np.sum, reference)),
     )
+
+
+def inputs_of(texts: Sequence[str], embeddings: StaticEmbeddings) -> Floats:
+    """Embedding and text features of each text: what a head multiplies with its weights."""
+    return np.vstack([_inputs(batch, embeddings) for batch in _batches(texts)])
 
 
 def _inputs(texts: Sequence[str], embeddings: StaticEmbeddings) -> Floats:

@@ -10,23 +10,37 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from steersman.classifier import methods
+from steersman.classifier import adaptation, labels, methods
 from steersman.classifier.errors import DataError
+from steersman.classifier.evaluation import Estimate
 
 NAME = "train"
 HELP = "train a classifier and write its artefact"
 DESCRIPTION = (
     "Train a router method on the rows of the data folder that may ship, never on evaluation rows, and write the "
-    "weights and a manifest that names all they came from. The same data and seed give the same artefact."
+    "weights and a manifest that names all they came from. The same data and seed give the same artefact. "
+    "With --adapt, fit a trained artefact to labels of your own traffic instead; some hundred are enough."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("method", choices=methods.names(), help="router method")
-    parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="data folder: one folder a source"
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, metavar="DIR", help="data folder: one folder a source")
+    source.add_argument(
+        "--adapt", type=Path, metavar="ARTEFACT", help="start from this artefact and fit it to --labels"
     )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="JSON lines with prompt and winner (strong, weak, tie), or prompt and scores; .gz as well",
+    )
+    for tier in ("strong", "weak"):
+        parser.add_argument(
+            f"--{tier}", default=tier, metavar="NAME", help=f"the {tier} model's name in the labels' scores"
+        )
     parser.add_argument(
         "--out",
         type=Path,
@@ -41,13 +55,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, errors: Console) -> None:
     """Train, with progress on standard error and the artefact's digest on standard output."""
+    with _Bars(errors) as bars:
+        digest = _adapt(options, bars) if options.adapt else _train(options, bars)
+    Console(soft_wrap=True).print(f"{options.out}: artefact {digest}", highlight=False)
+
+
+def _train(options: argparse.Namespace, bars: _Bars) -> str:
+    if options.labels is not None:
+        raise DataError("--labels are what --adapt fits an artefact to; say which one")
     if not options.data.is_dir():
         raise DataError(f"{options.data} is no folder")
-    with _Bars(errors) as bars:
-        digest = methods.named(options.method).train(
-            options.data, out=options.out, seed=options.seed, environment=os.environ, progress=bars.show
-        )
-    Console(soft_wrap=True).print(f"{options.out}: artefact {digest}", highlight=False)
+    return methods.named(options.method).train(
+        options.data, out=options.out, seed=options.seed, environment=os.environ, progress=bars.show
+    )
+
+
+def _adapt(options: argparse.Namespace, bars: _Bars) -> str:
+    if options.method != adaptation.METHOD:
+        raise DataError(f"only {adaptation.METHOD} can be adapted, not {options.method}")
+    if options.labels is None:
+        raise DataError("--adapt needs --labels")
+    adapted = adaptation.adapt(
+        options.adapt,
+        labels.read(options.labels, strong=options.strong, weak=options.weak),
+        out=options.out,
+        seed=options.seed,
+        environment=os.environ,
+        progress=bars.show,
+    )
+    bars.say(f"APGR on the labels, before: {_told(adapted.before)}")
+    bars.say(f"APGR on the labels, cross-validated: {_told(adapted.after)}")
+    return adapted.digest
+
+
+def _told(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 class _Bars:
@@ -64,6 +106,10 @@ class _Bars:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._progress.console.print(line, highlight=False)
 
     def show(self, stage: str, done: float) -> None:
         """Move a stage's bar."""

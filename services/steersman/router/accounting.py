@@ -23,6 +23,8 @@ class Record:
     """What the policy's dearest tier would have charged for the same tokens."""
     joules: float = 0.0
     retries: int = 0
+    waited_seconds: float = 0.0
+    """Time in the waiting room; no part of what Steersman adds, and of none of its stages."""
     first_byte_seconds: float | None = None
     outcome: str = "OK"
     """OK, or the reason of the error that ended the request."""

@@ -27,6 +27,7 @@ from steersman.router.adapters.policy_file import PolicyFile
 from steersman.router.adapters.redis import RedisOptions, RedisScores
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
 from steersman.router.connection_age import ConnectionAge
+from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.demand_servicer import DemandServicer
 from steersman.router.dispatch import Dispatcher, Patience
@@ -43,6 +44,7 @@ from steersman.router.scoring import Key, Scorer
 from steersman.router.servicer import RouterServicer
 from steersman.router.settings import Dispatching, HttpServer, RouterSettings
 from steersman.router.upstreams import Upstreams
+from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime import telemetry
 from steersman.runtime.addresses import AddressLookup
 from steersman.runtime.breaker import Breaker
@@ -76,7 +78,8 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         )
         scores = await _scores(stack, tasks, settings, metrics)
         classifier = await _classifier(stack, tasks, settings, metrics)
-        upstreams = await stack.enter_async_context(Upstreams(partial(_fleet, settings.dispatch)))
+        room = _room(settings, metrics)
+        upstreams = await stack.enter_async_context(Upstreams(partial(_fleet, settings.dispatch), room))
         routing = _routing(
             settings,
             scores=scores,
@@ -98,6 +101,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             yield
         finally:
             draining.set()
+            room.close()
             await asyncio.gather(http.aclose(), rpc.aclose())  # both drain in the same time
 
 
@@ -143,6 +147,14 @@ async def _classifier(
     return classifier
 
 
+def _room(settings: RouterSettings, metrics: RouterMetrics) -> WaitingRoom:
+    waiting = settings.waiting_room
+    bounds = Bounds(waiting.max_requests, waiting.max_bytes, waiting.longest_seconds, waiting.at_once)
+    room = WaitingRoom(bounds, on_end=metrics.waited)
+    metrics.watch_room(room)
+    return room
+
+
 def _routing(
     settings: RouterSettings,
     *,
@@ -175,7 +187,7 @@ def _routing(
     return Routing(
         catalogue=Catalogue({}, {}, ""),
         scorer=scorer,
-        dispatcher=dispatcher,
+        delivery=Delivery(dispatcher, upstreams.room, upstreams.look),
         demand=demand,
         ledger=metrics,
         limits=Limits(requests.text_characters, requests.context_characters),

@@ -14,7 +14,16 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from steersman.router.model import Capabilities, Catalogue, Fallback, Policy, Price, Tier, UpstreamSpec
+from steersman.router.model import (
+    Capabilities,
+    Catalogue,
+    Fallback,
+    Policy,
+    Price,
+    Tier,
+    UpstreamSpec,
+    WhenCold,
+)
 from steersman.runtime.settings import Group
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -114,6 +123,9 @@ class _Policy(Group):
     """What decides when the classifier does not answer."""
     tier_fallback: bool = True
     """Whether another tier may answer when the wanted one cannot be reached."""
+    when_cold: WhenCold = WhenCold.OTHER
+    """What to do when the wanted tier has no address, as when it was scaled to zero: have another tier answer, if
+    `tier_fallback` allows it, or wait."""
 
     @model_validator(mode="after")
     def _boundaries_fit(self) -> Self:
@@ -197,4 +209,12 @@ def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:
 
 def _policy(name: str, policy: _Policy) -> Policy:
     version = hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:12]
-    return Policy(name, version, policy.tiers, policy.all_boundaries, policy.fallback, policy.tier_fallback)
+    return Policy(
+        name,
+        version,
+        policy.tiers,
+        policy.all_boundaries,
+        policy.fallback,
+        policy.tier_fallback,
+        when_cold=policy.when_cold,
+    )

@@ -75,6 +75,11 @@ class Dispatcher:
     budget: RetryBudget
     on_retry: Callable[[str, str], None] = field(default=lambda _tier, _reason: None)
 
+    def is_cold(self, name: str) -> bool:
+        """Whether a tier has no address at all, as one that was scaled to zero."""
+        fleet = self.fleets.get(name)  # absent when the catalogue has dropped it since
+        return fleet is not None and fleet.empty
+
     async def send(
         self, tier: Tier, encode: Callable[[str], bytes], *, stream: bool, deadline: Deadline
     ) -> Answer:
@@ -89,7 +94,6 @@ class Dispatcher:
         Raises:
             Error: The request cannot be answered by this tier; Unavailable when another tier might.
         """
-        self.budget.earn()
         body = encode(tier.model)
         tried: list[str] = []
         while True:

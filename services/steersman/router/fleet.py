@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,6 +66,7 @@ class Fleet(Generic[C]):
         connect: Makes a client for an address.
         breaker: Makes a breaker for an address.
         refresh_seconds: Time between two looks at the source.
+        clock: Monotonic seconds.
     """
 
     target: str
@@ -71,13 +74,23 @@ class Fleet(Generic[C]):
     connect: Callable[[str], Awaitable[C]]
     breaker: Callable[[], Breaker]
     refresh_seconds: float = 5.0
+    clock: Callable[[], float] = time.monotonic
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _looked_at: float = -math.inf
     _members: dict[str, Member[C]] = field(default_factory=dict)
     _retired: list[Member[C]] = field(default_factory=list)
+    _found: bool = True
+    """Whether the source named any address when it was last asked."""
 
     @property
     def members(self) -> Sequence[Member[C]]:
         """All members now."""
         return list(self._members.values())
+
+    @property
+    def empty(self) -> bool:
+        """Whether no address is known."""
+        return not self._members
 
     @property
     def busy(self) -> bool:
@@ -95,19 +108,36 @@ class Fleet(Generic[C]):
             return None
         return chosen
 
-    async def refresh(self) -> None:
-        """Look at the source once; when it cannot be asked, what is known stays."""
+    async def refresh(self, *, unless_newer: float = 0.0) -> None:
+        """Look at the source once; when it cannot be asked, what is known stays.
+
+        Args:
+            unless_newer: Seconds; what was found out since, by whomever, is good enough.
+        """
+        async with self._looking:
+            if self.clock() - self._looked_at >= unless_newer:
+                await self._look()
+                self._looked_at = self.clock()
+
+    async def _look(self) -> None:
         try:
             addresses = await self.source.addresses(self.target)
         except OSError as error:
             log.warning("addresses not found", extra={"target": self.target, "error": str(error)})
             return
+        self._tell(found=bool(addresses))
         for address in set(self._members) - set(addresses):
             self._retired.append(self._members.pop(address))
         for address in addresses:
             if address not in self._members:
                 self._members[address] = Member(address, await self.connect(address), self.breaker())
         await self._close_retired(lambda member: member.in_flight == 0)
+
+    def _tell(self, *, found: bool) -> None:
+        """Log once that there is no address, or that there is one again: it may be meant so, or be a misspelt name."""
+        if found != self._found:
+            log.info("addresses found" if found else "there is no address", extra={"target": self.target})
+        self._found = found
 
     async def keep_fresh(self) -> None:
         """Look at the source again and again; for a background task."""

@@ -27,6 +27,8 @@ def decision_headers(record: Record) -> dict[str, str]:
         headers["x-steersman-score"] = f"{made.scored.assessment.score:.4f}"
     if made.scored.failure is not None:
         headers["x-steersman-classifier-failure"] = made.scored.failure.name
+    if record.waited_seconds:
+        headers["x-steersman-waited-ms"] = _milliseconds(record.waited_seconds)
     if len(made.boundaries) == 1:
         headers["x-steersman-threshold"] = f"{made.boundaries[0]:g}"
     return headers

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 _JSON = "application/json"
 _LONGEST_PATH = 100
+_CALLER_HAS_LEFT = 499
+"""What is counted where no status could be told, as nginx does."""
 THRESHOLD_HEADER = "x-steersman-threshold"
 """Request header with a threshold to use instead of the policy's."""
 
@@ -70,22 +72,14 @@ class HttpApi:
         """Answer a chat completion, whole or as a stream of server-sent events."""
         received_at = time.perf_counter()
         span = telemetry.begin("POST /v1/chat/completions", SpanKind.SERVER, http.headers)
-        status = 200
+        status = _CALLER_HAS_LEFT
         try:
-            request = await self._request(http, received_at)
-            if request.body.stream:
-                return await self._stream(http, request, span)
-            record, answer = await self.routing.complete(request)
-            return web.Response(body=answer, content_type=_JSON, headers=decision_headers(record))
-        except Error as error:
-            telemetry.fail(span, error)
-            status = error.http_status
-            return _error_response(error)
-        except Exception as error:  # an edge: logged with its traceback, told without its text
-            log.exception("unforeseen failure", extra={"path": "/v1/chat/completions"})
-            telemetry.fail(span, error)
-            status = 500
-            return _error_response(Error("internal error"))
+            response = await self._answered(http, received_at, span)
+            status = response.status
+        except ConnectionResetError:  # in the middle of a write
+            raise asyncio.CancelledError from None
+        else:
+            return response
         finally:
             self.on_response(status)
             span.set_attribute("http.response.status_code", status)
@@ -117,11 +111,32 @@ class HttpApi:
         """Any other path or method."""
         return _not_found(f"unknown request: {http.method} {http.path[:_LONGEST_PATH]}", "unknown_url", None)
 
+    async def _answered(self, http: web.Request, received_at: float, span: Span) -> web.StreamResponse:
+        """The response, whatever happens, unless the caller leaves."""
+        events = _Events(http)
+        try:
+            request = await self._request(http, received_at)
+            if request.body.stream:
+                return await self._stream(request, events)
+            record, answer = await self.routing.complete(request)
+            return web.Response(body=answer, content_type=_JSON, headers=decision_headers(record))
+        except ConnectionResetError:
+            raise
+        except Error as error:
+            telemetry.fail(span, error)
+            return await events.failed(error)
+        except Exception as error:  # an edge: logged with its traceback, told without its text
+            log.exception("unforeseen failure", extra={"path": "/v1/chat/completions"})
+            telemetry.fail(span, error)
+            return await events.failed(Error("internal error"))
+
     async def _request(self, http: web.Request, received_at: float) -> Request:
         try:
             raw = await http.read()
         except web.HTTPRequestEntityTooLarge:
             raise TooLarge("the body is larger than this router takes") from None
+        except web.RequestPayloadError:  # its chunks or its compression
+            raise InvalidRequest("", "the body cannot be read") from None
         chat = body.parse(raw, max_messages=self.max_messages)
         return Request(
             tenant=self.tenant,
@@ -132,43 +147,50 @@ class HttpApi:
             received_at=received_at,
         )
 
-    async def _stream(self, http: web.Request, request: Request, span: Span) -> web.StreamResponse:
-        response: web.StreamResponse | None = None
-        try:
-            async with aclosing(self.routing.stream(request)) as items:
-                async for record, chunks in items:
-                    if response is None:
-                        response = await _begin_stream(http, record)
-                    if chunks:
-                        await response.write(b"".join([b"data: %b\n\n" % chunk for chunk in chunks]))
-        except ConnectionResetError:  # the caller has left in the middle of a write
-            raise asyncio.CancelledError from None
-        except Error as error:
-            if response is None:
-                raise
-            telemetry.fail(span, error)
-            await response.write(_error_event(error))
-        else:
-            if response is None:
-                raise Error("the stream had no end")
-            await response.write(b"data: [DONE]\n\n")
-        await response.write_eof()
-        return response
+    async def _stream(self, request: Request, events: _Events) -> web.StreamResponse:
+        async with aclosing(self.routing.stream(request)) as items:
+            async for record, chunks in items:
+                await events.send(record, chunks)
+        return await events.done()
 
     def _model(self, name: str) -> dict[str, object]:
         return {"id": name, "object": "model", "created": self.started_at, "owned_by": "steersman"}
 
 
-async def _begin_stream(http: web.Request, record: Record) -> web.StreamResponse:
-    response = web.StreamResponse(headers=decision_headers(record))
-    response.content_type = "text/event-stream"
-    response.headers["Cache-Control"] = "no-cache"
-    await response.prepare(http)
-    return response
+@dataclass(slots=True)
+class _Events:
+    """A stream of server-sent events, which begins with the first of them."""
 
+    http: web.Request
+    response: web.StreamResponse | None = None
 
-def _error_event(error: Error) -> bytes:
-    return b"data: " + orjson.dumps({"error": openai_errors.to_object(error)}) + b"\n\n"
+    async def send(self, record: Record, chunks: Sequence[bytes]) -> None:
+        """Send chunks; what is known of the decision goes before the first of them."""
+        if self.response is None:
+            response = web.StreamResponse(headers=decision_headers(record))
+            response.content_type = "text/event-stream"
+            response.headers["Cache-Control"] = "no-cache"
+            await response.prepare(self.http)
+            self.response = response
+        if chunks:
+            await self.response.write(b"".join([b"data: %b\n\n" % chunk for chunk in chunks]))
+
+    async def done(self) -> web.StreamResponse:
+        """End a stream that is complete."""
+        if self.response is None:
+            raise Error("the stream had no end")
+        return await self._end(self.response, b"[DONE]")
+
+    async def failed(self, error: Error) -> web.StreamResponse:
+        """Tell an error: in the stream where it has begun, and as a response of its own before that."""
+        if self.response is None:
+            return _error_response(error)
+        return await self._end(self.response, orjson.dumps({"error": openai_errors.to_object(error)}))
+
+    async def _end(self, response: web.StreamResponse, last: bytes) -> web.StreamResponse:
+        await response.write(b"data: %b\n\n" % last)
+        await response.write_eof()
+        return response
 
 
 def _error_response(error: Error) -> web.Response:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Final, cast
 
+from google.protobuf.duration_pb2 import Duration
+
 from steersman.api.v1 import decision_pb2, router_service_pb2
 from steersman.router.accounting import Record
 from steersman.router.model import CacheState, Reason, Stages
@@ -57,9 +59,7 @@ def overhead(stages: Stages) -> decision_pb2.Overhead:
     message = decision_pb2.Overhead()
     for name, seconds in (*stages.items(), ("total", stages.total)):
         if seconds:
-            whole = int(seconds)
-            duration = getattr(message, name)
-            duration.seconds, duration.nanos = whole, int((seconds - whole) * 1e9)
+            getattr(message, name).CopyFrom(_duration(seconds))
     return message
 
 
@@ -77,4 +77,10 @@ def summary(record: Record) -> router_service_pb2.Summary:
         cost=decision_pb2.Cost(usd=record.usd, strongest_tier_usd=record.strongest_usd, joules=record.joules),
         overhead=overhead(record.stages),
         retries=record.retries,
+        waited=_duration(record.waited_seconds) if record.waited_seconds else None,
     )
+
+
+def _duration(seconds: float) -> Duration:
+    whole = int(seconds)
+    return Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))

@@ -17,6 +17,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from steersman.router.accounting import Record
 from steersman.router.demand import Demand
 from steersman.router.model import Decision, Stages
+from steersman.router.waiting import Outcome, WaitingRoom
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.metrics import ANSWER_BUCKETS, STAGE_BUCKETS, ProcessMetrics
 
@@ -106,6 +107,20 @@ class RouterMetrics:
             registry=registry,
         )
 
+        self._waiting_requests = Gauge(
+            "steersman_waiting_requests",
+            "Requests in the waiting room, for a tier that has no address.",
+            registry=registry,
+        )
+        self._waiting_bytes = Gauge("steersman_waiting_bytes", "Size of their bodies.", registry=registry)
+        self._waits = Histogram(
+            "steersman_wait_seconds",
+            "Waits for a tier that has no address, by tier and by how they ended.",
+            ("tier", "outcome"),
+            buckets=ANSWER_BUCKETS,
+            registry=registry,
+        )
+
     def closed(self, record: Record) -> None:
         """See `steersman.router.accounting.Ledger`."""
         for stage, seconds in record.stages.items():
@@ -140,6 +155,15 @@ class RouterMetrics:
         self._breakers.labels(part).set_function(
             lambda: max((breaker.state.value for breaker in breakers()), default=0)
         )
+
+    def waited(self, tier: str, outcome: Outcome, seconds: float) -> None:
+        """A request's wait for a tier has ended."""
+        self._waits.labels(tier, outcome.name).observe(seconds)
+
+    def watch_room(self, room: WaitingRoom) -> None:
+        """Show what is in the waiting room."""
+        self._waiting_requests.set_function(lambda: room.requests)
+        self._waiting_bytes.set_function(lambda: room.size)
 
     def watch_demand(self, demand: Demand, tiers: list[str]) -> None:
         """Show demand for the router, the classifier and tiers."""
@@ -186,6 +210,8 @@ def attributes(record: Record, decision: Decision) -> dict[str, AttributeValue]:
         "steersman.overhead_seconds": record.stages.total,
         "steersman.cost_usd": record.usd,
     }
+    if record.waited_seconds:
+        found["steersman.waited_seconds"] = record.waited_seconds
     if record.served_model:
         found["gen_ai.response.model"] = record.served_model
         found["gen_ai.response.finish_reasons"] = [record.finish_reason]

@@ -23,6 +23,7 @@ class Reason(Enum):
     CLASSIFIER_TIMEOUT = auto()
     CLASSIFIER_FAILED = auto()
     TIER_UNAVAILABLE = auto()
+    TIER_COLD = auto()
 
 
 class CacheState(Enum):
@@ -45,6 +46,15 @@ class Fallback(Enum):
     """The policy's dearest tier."""
     WEAK = "weak"
     """The policy's cheapest tier."""
+
+
+class WhenCold(Enum):
+    """What becomes of a request whose tier has no address."""
+
+    OTHER = "other"
+    """Another tier answers at once, where there is one that may and can; otherwise the request waits."""
+    WAIT = "wait"
+    """It waits for the tier; only when it has waited in vain, or there is no room, another tier may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +176,8 @@ class Policy:
     fallback: Fallback = Fallback.PROPORTIONAL
     tier_fallback: bool = True
     """Whether another tier may answer when the wanted one cannot be reached."""
+    when_cold: WhenCold = WhenCold.OTHER
+    """What to do when the wanted tier has no address."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 
 from steersman.openai_api.answer import Reading, StreamReading
 from steersman.openai_api.body import ChatBody
 from steersman.router import policy as rule
 from steersman.router.accounting import Ledger, Record
+from steersman.router.delivery import Delivery, Order
 from steersman.router.demand import Demand
-from steersman.router.dispatch import Answer, Dispatcher
+from steersman.router.dispatch import Answer
 from steersman.router.ids import new_id
 from steersman.router.model import Catalogue, Decision, Needs, Policy, Reason, Scored, Usage
 from steersman.router.normalise import Limits, routed_text
@@ -74,7 +74,7 @@ class Routing:
     Args:
         catalogue: Tiers and policies; replaced as a whole when the policy file changes.
         scorer: Scores texts.
-        dispatcher: Gets requests to engines.
+        delivery: Has what was decided carried out.
         demand: Counts what is wanted.
         ledger: Takes the record of each request.
         limits: Bounds of the routed text.
@@ -83,7 +83,7 @@ class Routing:
 
     catalogue: Catalogue
     scorer: Scorer
-    dispatcher: Dispatcher
+    delivery: Delivery
     demand: Demand
     ledger: Ledger
     limits: Limits
@@ -182,38 +182,40 @@ class Routing:
         started = time.perf_counter()
         with self.demand.of_tier(plan.decision.wanted_tier) as want:
             try:
-                answer = await self._send(request, plan, stream=stream)
+                answer, excuse = await self.delivery.answer(self._order(request, plan, stream=stream), record)
             except (Unavailable, Overloaded, DeadlineExceeded):  # more of the tier might have met it
                 want.unmet()
                 raise
             record.first_byte_seconds = time.perf_counter() - started
-            record.stages.dispatch = answer.sent_at - started
+            record.stages.dispatch = answer.sent_at - started - record.waited_seconds
             record.retries = answer.retries
-            if answer.tier.name == plan.decision.tier:
+            if excuse is None:
                 want.runs()
             else:
                 want.unmet()
-                record.decision = replace(
-                    plan.decision, tier=answer.tier.name, reason=Reason.TIER_UNAVAILABLE
-                )
+                record.decision = replace(plan.decision, tier=answer.tier.name, reason=excuse)
             async with aclosing(answer.pieces) as pieces:
                 async for chunks in pieces:
                     yield chunks
 
-    async def _send(self, request: Request, plan: Plan, *, stream: bool) -> Answer:
+    def _order(self, request: Request, plan: Plan, *, stream: bool) -> Order:
         decision, tiers = plan.decision, plan.catalogue.tiers
-        names = [decision.tier]
+        others: list[str] = []
         if decision.reason is not Reason.OVERRIDE:
-            names += rule.alternatives(decision.policy, decision.tier, tiers=tiers, needs=plan.needs)
-        encode = partial(request.body.encode, stream=stream)
-        for name in names[:-1]:
-            try:
-                return await self.dispatcher.send(
-                    tiers[name], encode, stream=stream, deadline=request.deadline
-                )
-            except Unavailable:
-                continue
-        return await self.dispatcher.send(tiers[names[-1]], encode, stream=stream, deadline=request.deadline)
+            others = rule.alternatives(decision.policy, decision.tier, tiers=tiers, needs=plan.needs)
+
+        def encode(model: str) -> bytes:
+            return request.body.encode(model, stream=stream)
+
+        def send(name: str) -> Awaitable[Answer]:
+            return self.delivery.dispatcher.send(
+                tiers[name], encode, stream=stream, deadline=request.deadline
+            )
+
+        def size() -> int:
+            return len(encode(tiers[decision.tier].model))
+
+        return Order(decision.tier, others, decision.policy.when_cold, request.deadline, size, send)
 
 
 def _charge(record: Record, plan: Plan, reading: Reading) -> None:

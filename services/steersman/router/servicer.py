@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -120,4 +121,7 @@ def _options(options: chat_pb2.GenerationOptions) -> dict[str, Any]:
         given["stop"] = list(given["stop"])
     if given.get("max_tokens", 1) < 1:
         raise InvalidRequest("options.max_tokens", "must be at least 1")
+    for name in ("temperature", "top_p"):
+        if not math.isfinite(given.get(name, 0.0)):  # JSON has no such numbers: the engine would be told null
+            raise InvalidRequest(f"options.{name}", "must be a finite number")
     return given

@@ -119,6 +119,22 @@ class Dispatching(Group):
     """Time between two look-ups of a target's addresses."""
 
 
+class Waiting(Group):
+    """Where requests wait for a tier that has no address."""
+
+    max_requests: Count = 256
+    """Requests that may wait at once; for one more another tier answers, if the policy allows it, or it is
+    UNAVAILABLE."""
+    max_bytes: Count = 32 * 1024 * 1024
+    """Bytes of their bodies; in memory a body takes a few times as much."""
+    longest_seconds: Seconds = 60.0
+    """Longest wait of a request; never longer than its deadline, nor than half of the time to it when another tier may
+    answer in the end."""
+    at_once: Count = 16
+    """Requests for each address that go from the room to a tier which has just started and whose answer has not begun;
+    together with those of the other routers not more than a backend's queue takes."""
+
+
 class RouterSettings(ProcessSettings):
     """All settings of a router."""
 
@@ -130,3 +146,4 @@ class RouterSettings(ProcessSettings):
     classifier: ClassifierServer = ClassifierServer()
     cache: DecisionCache = Field(default_factory=DecisionCache)
     dispatch: Dispatching = Dispatching()
+    waiting_room: Waiting = Waiting()

@@ -1,16 +1,23 @@
-"""The fleets of all tiers, which come and go with the catalogue."""
+"""The fleets of all tiers, which come and go with the catalogue.
+
+The waiting room is told how many addresses each tier has: the first one of a tier that had none wakes whoever waits.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 from steersman.router.fleet import SOON_SECONDS, Fleet
 from steersman.router.model import UpstreamSpec
 from steersman.router.ports import Upstream
+from steersman.router.waiting import WaitingRoom
 from steersman.runtime.breaker import Breaker
+
+_LOOK_SECONDS: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -19,10 +26,12 @@ class Upstreams:
 
     Args:
         make: Makes a fleet for an upstream.
+        room: Where requests wait for a tier without addresses.
         fleets: By tier; the dispatcher looks them up here.
     """
 
     make: Callable[[UpstreamSpec], Fleet[Upstream]]
+    room: WaitingRoom
     fleets: dict[str, Fleet[Upstream]] = field(default_factory=dict)
     _specs: dict[str, UpstreamSpec] = field(default_factory=dict)
     _leaving: list[Fleet[Upstream]] = field(default_factory=list)
@@ -52,17 +61,41 @@ class Upstreams:
             await fleet.refresh()
             self._leave(name)
             self.fleets[name], self._specs[name] = fleet, spec
+            self.room.found(name, len(fleet.members))
         for name in set(self.fleets) - set(specs):
             self._leave(name)
 
     async def keep_fresh(self, seconds: float) -> None:
-        """Follow the addresses of all fleets; for a background task."""
+        """Follow the addresses of all fleets; for a background task.
+
+        Args:
+            seconds: Between two looks; at a tier that requests wait for, a quarter of a second.
+        """
         while True:
-            complete = all(fleet.members for fleet in self.fleets.values())
-            await asyncio.sleep(seconds if complete else SOON_SECONDS)
-            for fleet in list(self.fleets.values()):
-                await fleet.refresh()
+            for _ in range(max(1, round(seconds / SOON_SECONDS))):
+                await asyncio.sleep(min(seconds, SOON_SECONDS))
+                await self._look([name for name in self.fleets if self.room.awaits(name)])
+            await self._look(list(self.fleets))
             await self._close_idle()
+
+    async def look(self, name: str) -> None:
+        """Look for the addresses of a tier that does not answer: its last one may have left since the last look.
+
+        Takes half a second at most: whoever asks is on a request's path.
+        """
+        if (fleet := self.fleets.get(name)) is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._refresh(name, fleet, unless_newer=SOON_SECONDS)
+
+    async def _look(self, names: Sequence[str]) -> None:
+        """Look for the addresses of these tiers, all at once, so that none waits for the name of another."""
+        await asyncio.gather(*(self._refresh(name, self.fleets[name]) for name in names))
+
+    async def _refresh(self, name: str, fleet: Fleet[Upstream], *, unless_newer: float = 0.0) -> None:
+        await fleet.refresh(unless_newer=unless_newer)
+        if self.fleets.get(name) is fleet:  # and was not replaced meanwhile
+            self.room.found(name, len(fleet.members))
 
     def _leave(self, name: str) -> None:
         if name in self.fleets:

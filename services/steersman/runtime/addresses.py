@@ -7,6 +7,9 @@ import socket
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+_NOBODY: Final = frozenset({socket.EAI_NONAME, socket.EAI_NODATA})
+"""What getaddrinfo says when DNS has answered, and the answer is that there is no address: a headless Service without
+ready pods has none. That DNS itself does not answer is another code."""
 _DNS: Final = "dns:///"
 _TIMEOUT_SECONDS: Final = 5.0
 
@@ -15,7 +18,7 @@ class AddressSource(Protocol):
     """Where the addresses behind a target are found."""
 
     async def addresses(self, target: str) -> Sequence[str]:
-        """All addresses now, as HOST:PORT.
+        """All addresses now, as HOST:PORT; none is an answer too.
 
         Raises:
             OSError: They cannot be found out.
@@ -30,7 +33,7 @@ class AddressLookup:
         """All addresses now.
 
         Raises:
-            OSError: The name cannot be resolved, or not in time.
+            OSError: DNS does not answer, or not in time.
         """
         if not target.startswith(_DNS):
             return [address.strip() for address in target.split(",") if address.strip()]
@@ -40,6 +43,10 @@ class AddressLookup:
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except UnicodeError as error:
             raise OSError(f"{host} can be no name of a host") from error
+        except socket.gaierror as error:
+            if error.errno in _NOBODY:
+                return []
+            raise
         return sorted({_joined(*address[:2]) for *_, address in found})
 
 

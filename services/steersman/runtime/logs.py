@@ -9,6 +9,7 @@ from typing import Final
 
 import orjson
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 from opentelemetry import trace
 
 from steersman.runtime.settings import Log
@@ -58,4 +59,5 @@ def configure(settings: Log, *, service: str) -> None:
 
 def _is_no_malformed_http(record: logging.LogRecord) -> bool:
     """False for what aiohttp says about bytes that are no HTTP: it quotes them, and they may hold a prompt or a key."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    malformed = (HttpProcessingError, RequestPayloadError)
+    return not (record.exc_info and isinstance(record.exc_info[1], malformed))

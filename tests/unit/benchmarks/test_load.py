@@ -13,15 +13,19 @@ async def answer() -> str:
 
 async def test_a_closed_loop_keeps_so_many_questions_in_progress() -> None:
     running = most = 0
+    full = asyncio.Event()
 
     async def call() -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0)
+        if running == 5:
+            full.set()
+        await full.wait()
         running -= 1
 
-    await load.closed_loop(call, streams=5, seconds=0.01)
+    async with asyncio.timeout(10):
+        await load.closed_loop(call, streams=5, seconds=0.3)
 
     assert most == 5
 

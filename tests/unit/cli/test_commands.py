@@ -46,9 +46,36 @@ def test_evaluate_prints_the_method_beside_random_oracle_and_length(
     assert set(results["results"][0]["measures"]) == {"CPT(50)", "CPT(80)", "APGR"}
 
 
+def labelled(folder: Path) -> Path:
+    file = folder / "labels.jsonl"
+    rows = ({"prompt": f"case {number}", "winner": ("strong", "weak")[number % 2]} for number in range(40))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def test_train_adapts_an_artefact_to_labels_and_tells_what_it_gained(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "adapted"
+    arguments = ["--adapt", str(trained), "--labels", str(labelled(tmp_path)), "--out", str(out)]
+    assert main(["train", "static_head", *arguments]) == 0
+    captured = capsys.readouterr()
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["artefact_digest"] in captured.out
+    assert "before" in captured.err
+    assert "cross-validated" in captured.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        pytest.param(
+            ["train", "static_head", "--adapt", "x", "--out", "x"], "needs --labels", id="no labels"
+        ),
+        pytest.param(
+            ["train", "static_head", "--data", ".", "--labels", "x", "--out", "x"],
+            "what --adapt fits",
+            id="labels without an artefact",
+        ),
         pytest.param(["train", "static_head", "--data", "nowhere", "--out", "x"], "no folder", id="no data"),
         pytest.param(["evaluate", "--data", "nowhere"], "no folder", id="nothing to evaluate on"),
         pytest.param(["evaluate", "--data", ".", "--artefact", "nowhere"], "cannot read", id="no artefact"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterator
 
 import pytest
 
 from fakes.catalogue import a_policy
 from fakes.classifier import IDENTITY
 from fakes.router import RouterOnFakes, router_on_fakes
+from fakes.served import OverHttp, over_http
 from steersman.router.accounting import Record
 from steersman.router.model import Assessment, CacheState, Decision, Reason, Scored, Stages, Usage
 
@@ -19,6 +21,13 @@ DECISION_ID = "0198f0c0ffee7000800000000000beef"
 async def router() -> RouterOnFakes:
     """A router with one address a tier."""
     return await router_on_fakes()
+
+
+@pytest.fixture
+async def served(router: RouterOnFakes) -> AsyncIterator[OverHttp]:
+    """Its HTTP API."""
+    async with over_http(router) as served:
+        yield served
 
 
 @pytest.fixture

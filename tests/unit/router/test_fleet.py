@@ -190,6 +190,22 @@ async def test_what_is_known_stays_when_addresses_cannot_be_found_out(
     assert [record.getMessage() for record in caplog.records] == ["addresses not found"]
 
 
+async def test_that_there_is_no_address_is_logged_once_and_so_is_the_end_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fleet = await port("a:1")
+    with caplog.at_level(logging.INFO):
+        for addresses in ((), (), ("a:1",), ("a:1", "b:1")):
+            await fleet.find(*addresses)
+    assert [record.getMessage() for record in caplog.records] == ["there is no address", "addresses found"]
+
+
+async def test_a_name_that_never_had_an_address_is_logged_too(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert (await port()).fleet.empty
+    assert [record.getMessage() for record in caplog.records] == ["there is no address"]
+
+
 async def test_addresses_are_followed_in_the_background() -> None:
     fleet = Port("a:1")
     fleet.fleet.refresh_seconds = 0.001

@@ -35,6 +35,13 @@ def test_a_failure_of_the_classifier_takes_the_scores_place(unscored: Record) ->
     assert "x-steersman-score" not in headers
 
 
+def test_a_wait_is_told_and_is_no_overhead(record: Record) -> None:
+    record.waited_seconds = 1.5
+    headers = decision_headers(record)
+    assert headers["x-steersman-waited-ms"] == "1500.000"
+    assert headers["x-steersman-overhead-ms"] == "15.000"
+
+
 def test_more_than_one_boundary_is_no_threshold(record: Record) -> None:
     assert record.decision is not None
     record.decision = replace(record.decision, boundaries=(0.25, 0.75))

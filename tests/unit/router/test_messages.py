@@ -99,3 +99,10 @@ def test_a_summary_tells_what_the_answer_took(record: Record) -> None:
     assert summary.usage == decision_pb2.Usage(prompt_tokens=70, completion_tokens=30, cached_tokens=20)
     assert summary.cost == decision_pb2.Cost(usd=0.5, strongest_tier_usd=2.0, joules=4.0)
     assert summary.overhead == messages.overhead(record.stages)
+
+
+def test_a_wait_is_told_where_there_was_one(record: Record) -> None:
+    assert not messages.summary(record).HasField("waited")
+    record.waited_seconds = 1.5
+    assert messages.summary(record).waited == Duration(seconds=1, nanos=500_000_000)
+    assert messages.summary(record).overhead.total == messages.overhead(record.stages).total

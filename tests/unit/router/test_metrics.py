@@ -13,6 +13,7 @@ from steersman.router.accounting import Record
 from steersman.router.demand import Demand
 from steersman.router.metrics import STAGES, RouterMetrics, attributes
 from steersman.router.model import CacheState, Reason
+from steersman.router.waiting import Bounds, Outcome, WaitingRoom
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.errors import Error, Unavailable
 from steersman.runtime.metrics import ProcessMetrics
@@ -102,6 +103,22 @@ def test_a_part_without_breakers_is_well(measured: Measured) -> None:
     assert measured.value("steersman_breaker_state", part="tiers") == 0
 
 
+def test_waits_are_measured_by_tier_and_by_how_they_ended(measured: Measured) -> None:
+    measured.metrics.waited("strong", Outcome.WOKEN, 2.5)
+    measured.metrics.waited("strong", Outcome.FULL, 0.0)
+    assert measured.value("steersman_wait_seconds_sum", tier="strong", outcome="WOKEN") == 2.5
+    assert measured.value("steersman_wait_seconds_count", tier="strong", outcome="FULL") == 1
+
+
+def test_what_is_in_the_waiting_room_is_shown_as_it_is_now(measured: Measured) -> None:
+    room = WaitingRoom(Bounds())
+    measured.metrics.watch_room(room)
+    with room.place("strong", size=100, seconds=1.0):
+        assert measured.value("steersman_waiting_requests") == 1
+        assert measured.value("steersman_waiting_bytes") == 100
+    assert measured.value("steersman_waiting_requests") == 0
+
+
 def test_demand_is_shown_as_it_is_now(measured: Measured) -> None:
     demand = Demand()
     measured.metrics.watch_demand(demand, ["weak", "strong"])
@@ -167,6 +184,13 @@ def test_attributes_follow_the_conventions_of_generative_ai(record: Record) -> N
     assert told["gen_ai.response.finish_reasons"] == ["stop"]
     assert (told["steersman.score"], told["steersman.win_probability"]) == (0.875, 0.625)
     assert told["steersman.classifier.artefact"] == "c0ffee"
+
+
+def test_a_wait_is_an_attribute_where_there_was_one(record: Record) -> None:
+    assert record.decision is not None
+    assert "steersman.waited_seconds" not in attributes(record, record.decision)
+    record.waited_seconds = 1.5
+    assert attributes(record, record.decision)["steersman.waited_seconds"] == 1.5
 
 
 def test_what_is_not_known_is_no_attribute(unscored: Record, without_win_probability: Record) -> None:

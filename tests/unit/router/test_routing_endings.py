@@ -11,6 +11,7 @@ from fakes.router import RouterOnFakes, a_request, router_on_fakes
 from fakes.upstream import DOWN, FULL, NO, USAGE, chunk, hello
 from steersman.router.dispatch import Patience
 from steersman.router.model import Reason
+from steersman.router.retry import RetryBudget
 from steersman.runtime.errors import (
     BrokenOff,
     DeadlineExceeded,
@@ -205,7 +206,7 @@ async def test_a_tier_that_is_dropped_during_a_request_is_like_one_that_is_down(
     router.classifier.gate.close()
     answering = asyncio.create_task(router.routing.complete(a_request()))
     await router.classifier.gate.until(waiting=1)
-    router.routing.dispatcher.fleets = {"weak": router.routing.dispatcher.fleets["weak"]}
+    router.dispatcher.fleets = {"weak": router.dispatcher.fleets["weak"]}
     router.classifier.gate.open()
     record, _ = await answering
     assert record.decision is not None
@@ -216,9 +217,18 @@ async def test_retries_are_counted_in_the_record() -> None:
     router = await router_on_fakes(addresses=2)
     router.easy()
     router.upstreams["weak"][1].error = DOWN
-    router.routing.dispatcher.fleets["weak"].members[0].in_flight += 1  # so that the second is tried first
+    router.dispatcher.fleets["weak"].members[0].in_flight += 1  # so that the second is tried first
     record, _ = await router.routing.complete(a_request())
     assert record.retries == 1
+
+
+async def test_every_request_earns_a_part_of_a_retry(router: RouterOnFakes) -> None:
+    router.hard()
+    router.strong.error = DOWN
+    router.dispatcher.budget = RetryBudget(ratio=0.5, per_second=0.0, clock=router.clock)
+    for _ in range(4):
+        await router.routing.complete(a_request())
+    assert [router.dispatcher.budget.spend() for _ in range(3)] == [True, True, False]
 
 
 async def test_a_bug_is_recorded_as_such_and_spoils_nothing(router: RouterOnFakes) -> None:

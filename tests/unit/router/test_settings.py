@@ -69,6 +69,12 @@ def test_defaults_are_as_promised() -> None:
             "breaker_cooldown_seconds": 2.0,
             "refresh_seconds": 5.0,
         },
+        "waiting_room": {
+            "max_requests": 256,
+            "max_bytes": 32 * 1024 * 1024,
+            "longest_seconds": 60.0,
+            "at_once": 16,
+        },
     }
 
 

@@ -11,6 +11,7 @@ from steersman.router.fleet import Fleet
 from steersman.router.model import UpstreamSpec
 from steersman.router.ports import Upstream
 from steersman.router.upstreams import Upstreams
+from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime.breaker import Breaker
 
 WEAK = UpstreamSpec("backend", "weak:9001")
@@ -23,13 +24,16 @@ class Made:
 
     def __init__(self) -> None:
         self.clients: dict[str, FakeUpstream] = {}
+        self.sources: dict[str, FakeAddresses] = {}
+        """By target."""
 
     def fleet(self, spec: UpstreamSpec) -> Fleet[Upstream]:
         async def connect(address: str) -> Upstream:
             self.clients[spec.target] = FakeUpstream(address)
             return self.clients[spec.target]
 
-        return Fleet(spec.target, FakeAddresses(), connect, lambda: Breaker(threshold=1, cooldown=1.0))
+        source = self.sources[spec.target] = FakeAddresses()
+        return Fleet(spec.target, source, connect, lambda: Breaker(threshold=1, cooldown=1.0))
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def made() -> Made:
 
 @pytest.fixture
 async def upstreams(made: Made) -> AsyncIterator[Upstreams]:
-    async with Upstreams(made.fleet) as upstreams:
+    async with Upstreams(made.fleet, WaitingRoom(Bounds())) as upstreams:
         await upstreams.apply({"weak": WEAK, "strong": STRONG})
         yield upstreams
 
@@ -50,6 +54,12 @@ async def one_look(upstreams: Upstreams) -> None:
     for _ in range(10):
         await asyncio.sleep(0)
     following.cancel()
+
+
+async def waits(upstreams: Upstreams, tier: str) -> None:
+    """Wait in the room for a tier."""
+    with upstreams.room.place(tier, size=1, seconds=5.0) as place:
+        await place.turn()
 
 
 async def test_each_tier_has_a_fleet(upstreams: Upstreams) -> None:
@@ -98,7 +108,88 @@ async def test_a_fleet_without_a_tier_finishes_its_work_first(upstreams: Upstrea
 
 
 async def test_leaving_closes_everything(made: Made) -> None:
-    async with Upstreams(made.fleet) as upstreams:
+    async with Upstreams(made.fleet, WaitingRoom(Bounds())) as upstreams:
         await upstreams.apply({"weak": WEAK, "strong": STRONG})
         await upstreams.apply({"weak": OTHER})
     assert [client.closed for client in made.clients.values()] == [1, 1, 1]
+
+
+async def test_the_first_address_of_a_tier_wakes_whoever_waits_for_it(
+    upstreams: Upstreams, made: Made
+) -> None:
+    made.sources[STRONG.target].found = ()
+    await one_look(upstreams)
+    assert upstreams.fleets["strong"].empty
+    waiting = asyncio.create_task(waits(upstreams, "strong"))
+    await one_look(upstreams)
+    assert not waiting.done()
+    made.sources[STRONG.target].found = ("strong-0:9001",)
+    await one_look(upstreams)
+    await waiting
+
+
+async def test_a_new_upstream_of_a_tier_wakes_whoever_waits_for_it(upstreams: Upstreams, made: Made) -> None:
+    made.sources[STRONG.target].found = ()
+    await one_look(upstreams)
+    waiting = asyncio.create_task(waits(upstreams, "strong"))
+    await asyncio.sleep(0)
+    await upstreams.apply({"weak": WEAK, "strong": OTHER})
+    await waiting
+
+
+async def test_a_tier_that_is_waited_for_is_looked_for_more_often_than_others(
+    upstreams: Upstreams, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.sources[STRONG.target].found = ()
+    await one_look(upstreams)
+    for source in made.sources.values():
+        source.asked.clear()
+    monkeypatch.setattr("steersman.router.upstreams.SOON_SECONDS", 0.001)
+    following = asyncio.create_task(upstreams.keep_fresh(3600.0))
+    waiting = asyncio.create_task(waits(upstreams, "strong"))
+    async with asyncio.timeout(5.0):
+        while len(made.sources[STRONG.target].asked) < 3:  # noqa: ASYNC110 - the fake tells nobody who asks
+            await asyncio.sleep(0.001)
+        assert made.sources[WEAK.target].asked == []
+        made.sources[STRONG.target].found = ("strong-0:9001",)
+        await waiting
+    following.cancel()
+
+
+async def test_a_name_that_is_slow_to_resolve_delays_no_other(upstreams: Upstreams, made: Made) -> None:
+    made.sources[WEAK.target].gate.close()
+    made.sources[STRONG.target].found = ()
+    await one_look(upstreams)
+    assert upstreams.fleets["strong"].empty
+    made.sources[WEAK.target].gate.open()
+
+
+async def test_many_who_find_a_tier_down_look_for_its_addresses_once(
+    upstreams: Upstreams, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = made.sources[STRONG.target]
+    source.asked.clear()
+    source.found = ()
+    monkeypatch.setattr("steersman.router.upstreams.SOON_SECONDS", 0.0)
+    await upstreams.look("strong")
+    monkeypatch.setattr("steersman.router.upstreams.SOON_SECONDS", 60.0)
+    await asyncio.gather(*(upstreams.look("strong") for _ in range(20)))
+    assert source.asked == [STRONG.target]
+    assert upstreams.fleets["strong"].empty
+
+
+async def test_a_source_that_is_slow_to_answer_holds_nobody_up_for_long(
+    upstreams: Upstreams, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steersman.router.upstreams.SOON_SECONDS", 0.0)
+    monkeypatch.setattr("steersman.router.upstreams._LOOK_SECONDS", 0.01)
+    made.sources[STRONG.target].gate.close()
+    async with asyncio.timeout(5.0):
+        await asyncio.gather(*(upstreams.look("strong") for _ in range(5)))
+    assert not upstreams.fleets["strong"].empty
+
+
+async def test_a_tier_that_there_is_not_is_not_looked_for(upstreams: Upstreams, made: Made) -> None:
+    asked = len(made.sources[STRONG.target].asked)
+    await upstreams.look("third")
+    assert len(made.sources[STRONG.target].asked) == asked

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import orjson
 import pytest
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.web import RequestPayloadError
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -80,3 +82,17 @@ def test_logs_go_to_standard_error_in_the_form_wanted(
     assert captured.err.startswith(first)
     assert "unheard" not in captured.err
     assert captured.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("root_logger")
+@pytest.mark.parametrize("error", [BadHttpMessage("a secret"), RequestPayloadError("a secret")])
+def test_what_is_quoted_of_malformed_http_is_not_logged(
+    capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    logs.configure(Log(), service="router")
+    server = logging.getLogger("aiohttp.server")
+    server.error("Unhandled exception", exc_info=error)
+    server.error("Unhandled exception", exc_info=ValueError("of ours"))
+    written = capsys.readouterr().err
+    assert "secret" not in written
+    assert "of ours" in written

@@ -21,6 +21,7 @@ class DecisionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_REASON_CLASSIFIER_TIMEOUT: _ClassVar[DecisionReason]
     DECISION_REASON_CLASSIFIER_FAILED: _ClassVar[DecisionReason]
     DECISION_REASON_TIER_UNAVAILABLE: _ClassVar[DecisionReason]
+    DECISION_REASON_TIER_COLD: _ClassVar[DecisionReason]
 
 class CacheState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -39,6 +40,7 @@ DECISION_REASON_CLASSIFIER_UNAVAILABLE: DecisionReason
 DECISION_REASON_CLASSIFIER_TIMEOUT: DecisionReason
 DECISION_REASON_CLASSIFIER_FAILED: DecisionReason
 DECISION_REASON_TIER_UNAVAILABLE: DecisionReason
+DECISION_REASON_TIER_COLD: DecisionReason
 CACHE_STATE_UNSPECIFIED: CacheState
 CACHE_STATE_L1_HIT: CacheState
 CACHE_STATE_L2_HIT: CacheState

@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
 from steersman.api.v1 import chat_pb2 as _chat_pb2
 from steersman.api.v1 import decision_pb2 as _decision_pb2
 from google.protobuf.internal import containers as _containers
@@ -81,17 +84,19 @@ class CompleteResponse(_message.Message):
     def __init__(self, decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., text: _Optional[str] = ..., openai_body: _Optional[bytes] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ...) -> None: ...
 
 class Summary(_message.Message):
-    __slots__ = ("finish_reason", "served_model", "usage", "cost", "overhead", "retries")
+    __slots__ = ("finish_reason", "served_model", "usage", "cost", "overhead", "retries", "waited")
     FINISH_REASON_FIELD_NUMBER: _ClassVar[int]
     SERVED_MODEL_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
     COST_FIELD_NUMBER: _ClassVar[int]
     OVERHEAD_FIELD_NUMBER: _ClassVar[int]
     RETRIES_FIELD_NUMBER: _ClassVar[int]
+    WAITED_FIELD_NUMBER: _ClassVar[int]
     finish_reason: str
     served_model: str
     usage: _decision_pb2.Usage
     cost: _decision_pb2.Cost
     overhead: _decision_pb2.Overhead
     retries: int
-    def __init__(self, finish_reason: _Optional[str] = ..., served_model: _Optional[str] = ..., usage: _Optional[_Union[_decision_pb2.Usage, _Mapping]] = ..., cost: _Optional[_Union[_decision_pb2.Cost, _Mapping]] = ..., overhead: _Optional[_Union[_decision_pb2.Overhead, _Mapping]] = ..., retries: _Optional[int] = ...) -> None: ...
+    waited: _duration_pb2.Duration
+    def __init__(self, finish_reason: _Optional[str] = ..., served_model: _Optional[str] = ..., usage: _Optional[_Union[_decision_pb2.Usage, _Mapping]] = ..., cost: _Optional[_Union[_decision_pb2.Cost, _Mapping]] = ..., overhead: _Optional[_Union[_decision_pb2.Overhead, _Mapping]] = ..., retries: _Optional[int] = ..., waited: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,122 @@
+"""Labels of the user's own traffic: which model answered a query better, or how well each did.
+
+One JSON object a line, in a file that may be compressed with gzip. Each has a `prompt`, and either `winner`, which is
+`strong`, `weak` or `tie`, or `scores`, which gives each model's success. Messages name lines and columns and never
+tell a prompt.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from steersman.classifier.errors import DataError
+
+FEWEST: Final = 20
+"""Labels without which nothing is fitted: ten folds of two."""
+
+_GAIN_OF_WINNER: Final = {"strong": 1.0, "tie": 0.0, "weak": -1.0}
+
+
+class _NoLabel(Exception):
+    """A row has none that can be used; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """One entry a distinct prompt."""
+
+    texts: tuple[str, ...]
+    gains: npt.NDArray[np.float64]
+    """Success of strong less success of weak, or 1, 0, -1 by who won; the mean over all labels of the prompt."""
+    wins: npt.NDArray[np.float64]
+    """Share of the prompt's labels by which strong is the better one."""
+    rows: int
+    """Labels in the file; more than texts where prompts come again."""
+    sha256: str
+    """Of the file, in hex."""
+
+
+def read(path: Path, *, strong: str = "strong", weak: str = "weak") -> Labels:
+    """Read a file of labels.
+
+    Args:
+        path: `*.jsonl` or `*.jsonl.gz`.
+        strong: Name of the strong model in `scores`.
+        weak: Name of the weak one.
+
+    Raises:
+        DataError: It cannot be read, a row has no label, or the labels are too few or all the same.
+    """
+    content = _content(path)
+    gains: defaultdict[str, list[float]] = defaultdict(list)
+    for prompt, gain in _labels(content, path, strong=strong, weak=weak):
+        gains[prompt].append(gain)
+    _check(list(gains.values()), path)
+    return Labels(
+        texts=tuple(gains),
+        gains=np.array([np.mean(each) for each in gains.values()]),
+        wins=np.array([np.mean([gain > 0 for gain in each]) for each in gains.values()]),
+        rows=sum(map(len, gains.values())),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _check(gains: list[list[float]], path: Path) -> None:
+    if len(gains) < FEWEST:
+        raise DataError(f"{path} has labels of {len(gains)} prompts; at least {FEWEST} are needed")
+    if len({gain for each in gains for gain in each}) == 1:
+        raise DataError(f"all labels in {path} say the same; nothing can be learnt from them")
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError) as error:
+        raise DataError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _labels(content: bytes, path: Path, *, strong: str, weak: str) -> Iterator[tuple[str, float]]:
+    # Not splitlines, which also splits at separators that JSON strings may hold.
+    for number, line in enumerate(content.rstrip(b"\n").split(b"\n") if content else (), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: not JSON in UTF-8") from error
+        if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
+            raise DataError(f"{path}, line {number}: no column 'prompt'")
+        try:
+            yield row["prompt"], _gain(row, strong=strong, weak=weak)
+        except _NoLabel as error:
+            raise DataError(f"{path}, line {number}: {error}") from None
+
+
+def _gain(row: Mapping[str, Any], *, strong: str, weak: str) -> float:
+    if "winner" in row:
+        if row["winner"] not in _GAIN_OF_WINNER:
+            raise _NoLabel("'winner' must be strong, weak or tie")
+        return _GAIN_OF_WINNER[row["winner"]]
+    scores = row.get("scores")
+    if not isinstance(scores, dict):
+        raise _NoLabel("neither 'winner' nor 'scores'")
+    return _score(scores, strong) - _score(scores, weak)
+
+
+def _score(scores: Mapping[str, Any], model: str) -> float:
+    if model not in scores:
+        raise _NoLabel(f"no score of '{model}'; there are {', '.join(sorted(scores)) or 'none'}")
+    score = scores[model]
+    if not isinstance(score, int | float) or not math.isfinite(score):
+        raise _NoLabel(f"the score of '{model}' is no number")
+    return float(score)

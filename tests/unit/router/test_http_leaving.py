@@ -1,0 +1,124 @@
+"""The HTTP edge before a router on fakes, when a caller leaves, sends what cannot be read, or the server goes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import aiohttp
+import pytest
+
+from fakes.router import RouterOnFakes
+from fakes.served import OverHttp, events
+from fakes.upstream import hello
+from fixtures.callers import fetch, until
+from steersman.router.accounting import Record
+from steersman.runtime.errors import BrokenOff, Error
+
+
+def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What this project's own code has logged as its fault."""
+    return [
+        each.getMessage()
+        for each in caplog.records
+        if each.name.startswith("steersman") and each.levelno >= logging.ERROR
+    ]
+
+
+async def counted(served: OverHttp) -> None:
+    """Wait for the end of a handler whose caller has left."""
+
+    async def one() -> bool:
+        return bool(served.statuses)
+
+    await until(one, seconds=5, pause=0.005)
+
+
+@pytest.mark.parametrize(("stream", "hold_at"), [(False, 0), (True, 0), (True, 2)])
+async def test_a_caller_that_leaves_ends_the_work_at_the_engine(
+    served: OverHttp,
+    router: RouterOnFakes,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    stream: bool,
+    hold_at: int,
+) -> None:
+    router.weak.hold_at = hold_at
+    asked = asyncio.create_task(served.ask(stream=stream))
+    await router.weak.gate.until(waiting=1)
+    asked.cancel()
+    with suppress(asyncio.CancelledError):
+        await asked
+    await router.weak.gate.until(waiting=0)
+    await counted(served)
+    assert router.weak.left == 1
+    assert router.ledger.outcomes == ["CANCELLED"]
+    assert router.idle
+    assert served.statuses == [499]
+    assert not failures(caplog)
+
+
+@pytest.mark.parametrize("error", [None, BrokenOff("it died")], ids=["at the end", "as the engine dies"])
+async def test_a_caller_that_leaves_just_before_the_last_event_is_no_failure_of_ours(
+    served: OverHttp,
+    router: RouterOnFakes,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Error | None,
+) -> None:
+    router.fail(error, after=2)
+
+    def closed(_: Record) -> None:  # the last that happens before the last event
+        served.lose()
+
+    monkeypatch.setattr(router.ledger, "closed", closed)
+    with pytest.raises(aiohttp.ClientError):
+        await served.ask(stream=True)
+    await counted(served)
+    assert served.statuses == [499]
+    assert not failures(caplog)
+
+
+async def test_a_stream_in_progress_is_finished_when_the_server_goes(
+    served: OverHttp, router: RouterOnFakes
+) -> None:
+    router.weak.hold_at = 2
+    url = served.url
+    asked = asyncio.create_task(served.ask(stream=True))
+    await router.weak.gate.until(waiting=1)
+    leaving = asyncio.create_task(served.runner.cleanup())
+
+    async def closed() -> bool:
+        try:
+            await fetch(f"{url}/healthz")
+        except aiohttp.ClientConnectorError:
+            return True
+        return False
+
+    await until(closed, seconds=5, pause=0.005)
+    router.weak.gate.open()
+    assert events(await asked) == [*(chunk for piece in hello()[:3] for chunk in piece), b"[DONE]"]
+    await leaving
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\n{}{}",
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+    ids=["no gzip", "no chunk"],
+)
+async def test_a_body_that_cannot_be_read_is_the_callers_fault(
+    served: OverHttp, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    host, port = served.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" + sent)
+    status = (await asyncio.wait_for(reader.readline(), 5)).split()[1]
+    writer.close()
+    await writer.wait_closed()
+    assert status == b"400"
+    assert not failures(caplog)
+    assert set(served.statuses) <= {400}
