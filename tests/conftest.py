@@ -7,7 +7,13 @@ from typing import Final
 import hypothesis
 import pytest
 
-pytest_plugins = ["fixtures.real_parts", "fixtures.whole_system", "fixtures.router_process", "fixtures.names"]
+pytest_plugins = [
+    "fixtures.real_parts",
+    "fixtures.whole_system",
+    "fixtures.router_process",
+    "fixtures.running_cluster",
+    "fixtures.names",
+]
 
 # A busy machine is not a slow function.
 hypothesis.settings.register_profile("steersman", deadline=None)

@@ -38,12 +38,14 @@ class Told:
         failed: How often there was no answer, by API.
         failures: What was wrong, as far as it is kept.
         latency: Seconds at the median, at 99 % and of the slowest.
+        asked: When the first question was asked, in seconds since the epoch.
     """
 
     answered: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     latency: dict[str, float] = field(default_factory=dict)
+    asked: float = 0.0
 
     @property
     def total(self) -> int:
@@ -94,7 +96,7 @@ class Callers:
         phase = "jsonpath={.status.phase}=Succeeded"
         self.namespace.wait(phase, f"pod/{self.pod}", seconds=END_SECONDS)
         lines = self.lines()
-        told = Told(failures=[line["failure"] for line in lines if "failure" in line])
+        told = Told(failures=[line["failure"] for line in lines if "failure" in line], asked=lines[0]["at"])
         told.answered.update(lines[-1]["total"])
         told.failed.update(lines[-1]["failed"])
         told.latency.update(lines[-1]["latency"])

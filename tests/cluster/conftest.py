@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +19,9 @@ from cluster.figures import Figures
 from cluster.images import Image
 from cluster.kubectl import Namespace, namespace
 from cluster.release import Release, Values, naming
-from cluster.target import Missing, cluster
 
 ARTEFACTS: Final = ROOT / ".local" / "cluster"
 _NAMESPACE: Final = pytest.StashKey[Namespace]()
-_MISSING: Final = pytest.StashKey[str]()
 
 
 @pytest.fixture(scope="session")
@@ -37,17 +34,6 @@ def artefacts() -> Path:
 @pytest.fixture(scope="session")
 def figures(artefacts: Path) -> Figures:
     return Figures(artefacts / "figures.json")
-
-
-@pytest.fixture(scope="session")
-def running_cluster(request: pytest.FixtureRequest) -> Iterator[None]:
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(cluster())
-        except Missing as missing:
-            request.config.stash[_MISSING] = str(missing)
-            pytest.skip(str(missing))
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -100,11 +86,3 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and space is not None:
         report.sections.append((f"namespace {space.name}", state_of(space, ARTEFACTS)))
     return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Nobody may take a proof that did not take place for one that went well."""
-    missing = config.stash.get(_MISSING, None)
-    if missing:
-        terminalreporter.section("NOTHING WAS PROVEN IN A CLUSTER", red=True, bold=True)
-        terminalreporter.line(missing)

@@ -41,6 +41,7 @@ class Recording:
     """What has been seen so far; each wait for something says what there was instead."""
 
     begun: float = field(default_factory=time.monotonic)
+    begun_at: float = field(default_factory=time.time)
     points: list[Point] = field(default_factory=list)
     marks: list[tuple[float, str]] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -63,6 +64,18 @@ class Recording:
     def latest(self, workload: str) -> Point:
         """A Deployment as it is now."""
         return next(point for point in reversed(self.points) if point.workload == workload)
+
+    def at(self, unix: float) -> float:
+        """Seconds since the recording began, at a time that a clock told."""
+        return unix - self.begun_at
+
+    def first(self, workload: str, holds: Callable[[Point], bool], *, since: float) -> Point:
+        """When something held of a Deployment for the first time from a moment on."""
+        return next(
+            point
+            for point in self.points
+            if point.workload == workload and point.at >= since and holds(point)
+        )
 
     def now(self) -> float:
         """Seconds since the recording began."""

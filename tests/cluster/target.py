@@ -2,6 +2,8 @@
 
 CLUSTER_UP: A shell command that starts a cluster and prints `export NAME=VALUE...` lines for it.
 CLUSTER_DOWN: A shell command that ends it.
+
+A kubectl's own default is not good enough: nobody's cluster is to be loaded because its context happens to be current.
 """
 
 from __future__ import annotations
@@ -30,11 +32,13 @@ def cluster() -> Iterator[None]:
     Raises:
         Missing: There is none, and no command that would start one.
     """
-    up = os.environ.get("CLUSTER_UP")
-    if not up:
+    if os.environ.get("KUBECONFIG"):
         _answers()
         yield
         return
+    up = os.environ.get("CLUSTER_UP")
+    if not up:
+        raise Missing("neither KUBECONFIG nor CLUSTER_UP is set")
     before = dict(os.environ)
     try:
         os.environ.update(_exported(run(["bash", "-c", up], seconds=UP_SECONDS)))
@@ -53,7 +57,7 @@ def _answers() -> None:
     try:
         run(["kubectl", "get", "--raw", "/readyz"], seconds=30)
     except Failed as error:
-        raise Missing(f"no Kubernetes answers: set KUBECONFIG, or CLUSTER_UP ({error})") from error
+        raise Missing(f"no Kubernetes answers: {error}") from error
 
 
 def _end(down: str | None) -> None:

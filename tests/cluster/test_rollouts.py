@@ -23,11 +23,10 @@ ALL_STRONG: Final[Values] = {"policies": {"auto": {"threshold": 0.0}}}
 
 
 @pytest.fixture(scope="module")
-def newer(image_values: Values) -> Values:
+def newer(running_cluster: None) -> Values:  # noqa: ARG001 - has to be there
     """Values that name other images of the same code, and make the classifier's pods new too."""
     others = naming([images.ready(name, edition="-next") for name in ("router", "backend")])
-    classifier = {**image_values["classifier"], "podAnnotations": {"edition": "next"}}
-    return {**image_values, **others, "classifier": classifier}
+    return {**others, "classifier": {"podAnnotations": {"edition": "next"}}}
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +55,13 @@ def until_strong_answers(space: Namespace, caller: Image, *, holds: bool) -> Non
         assert time.monotonic() < end, "the policy is not in force"
 
 
-def test_an_upgrade_brings_new_images(release: Release, load: Callers, newer: Values) -> None:
+def test_an_upgrade_brings_new_images(
+    release: Release, load: Callers, image_values: Values, newer: Values
+) -> None:
     before = images_of(release.namespace, "router") | images_of(release.namespace, "backend")
     answered = load.answered_so_far()
 
-    release.upgrade(newer, SMALL)
+    release.upgrade(image_values, newer, SMALL)
     release.settled()
 
     assert before.isdisjoint(images_of(release.namespace, "router") | images_of(release.namespace, "backend"))
@@ -68,12 +69,12 @@ def test_an_upgrade_brings_new_images(release: Release, load: Callers, newer: Va
 
 
 def test_an_upgrade_brings_a_new_policy_into_force(
-    release: Release, load: Callers, newer: Values, caller: Image
+    release: Release, load: Callers, image_values: Values, newer: Values, caller: Image
 ) -> None:
     running = {pod["metadata"]["name"] for pod in release.namespace.pods("router")}
     assert load.lines()
 
-    release.upgrade(newer, SMALL, ALL_STRONG)
+    release.upgrade(image_values, newer, SMALL, ALL_STRONG)
     until_strong_answers(release.namespace, caller, holds=True)
 
     assert {

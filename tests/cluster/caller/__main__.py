@@ -78,6 +78,7 @@ async def main() -> None:
     told = options()
     stop, tally = asyncio.Event(), Tally()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    tally.begin()
     ticking = asyncio.create_task(_tick(tally))
     await asyncio.gather(
         *(_call(group, told, tally, stop) for group in told.groups for _ in range(group.count))

@@ -40,6 +40,10 @@ class Tally:
     _second: Counter[str] = field(default_factory=Counter)
     _seconds: list[float] = field(default_factory=list)
 
+    def begin(self) -> None:
+        """Tell that the first questions are asked now."""
+        _tell(asking=True)
+
     def took(self, api: str, answer: Answer, seconds: float) -> None:
         """Count an answer."""
         name = f"{api} {answer.tier} {answer.reason} {answer.cache}"
