@@ -24,7 +24,7 @@ SMALL: Final[Values] = {
     },
 }
 
-_QUICKLY: Final[Values] = {
+QUICKLY: Final[Values] = {
     "scaleUp": {
         "stabilizationWindowSeconds": 0,
         "policies": [{"type": "Pods", "value": 4, "periodSeconds": 5}],
@@ -37,7 +37,7 @@ _QUICKLY: Final[Values] = {
 _FEW: Final[Values] = {"maxReplicas": 3, "keda": {"enabled": True, "targetPerReplica": 4}}
 
 SCALED: Final[Values] = {
-    "defaults": {"autoscaling": {"behavior": _QUICKLY, "keda": {"pollingInterval": 5, "cooldownPeriod": 20}}},
+    "defaults": {"autoscaling": {"behavior": QUICKLY, "keda": {"pollingInterval": 5, "cooldownPeriod": 20}}},
     "router": {"autoscaling": {"maxReplicas": 3, "keda": {"enabled": True, "targetPerReplica": 5}}},
     "classifier": {"autoscaling": _FEW, "resources": {"limits": {"cpu": "300m"}}},
     "tierDefaults": {"autoscaling": _FEW},
