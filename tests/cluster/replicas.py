@@ -61,9 +61,9 @@ class Recording:
         self.marks.append((at, what))
         return at
 
-    def latest(self, workload: str) -> Point:
-        """A Deployment as it is now."""
-        return next(point for point in reversed(self.points) if point.workload == workload)
+    def latest(self, workload: str) -> Point | None:
+        """A Deployment as it is now; None as long as nothing is known of it."""
+        return next((point for point in reversed(self.points) if point.workload == workload), None)
 
     def at(self, unix: float) -> float:
         """Seconds since the recording began, at a time that a clock told."""
@@ -91,11 +91,11 @@ class Recording:
         """Until something holds of a Deployment; gives the moment."""
         end = time.monotonic() + seconds
         with self._changed:
-            while not holds(self.latest(workload)):
+            while (point := self.latest(workload)) is None or not holds(point):
                 left = end - time.monotonic()
-                assert left > 0, f"not within {seconds} s: {workload} is {self.latest(workload)}"
+                assert left > 0, f"not within {seconds} s: {workload} is {point}"
                 self._changed.wait(left)
-            return self.latest(workload).at
+            return point.at
 
     def write(self, path: Path) -> None:
         """Write the table and, beside it, the picture."""
