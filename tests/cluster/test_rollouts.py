@@ -13,7 +13,7 @@ from cluster.callers import Callers, asked, calling
 from cluster.figures import Figures
 from cluster.images import Image
 from cluster.kubectl import Namespace
-from cluster.release import Release, Values, naming
+from cluster.release import NAME, Release, Values, naming
 from cluster.values import SMALL
 
 LOAD: Final = ("2:complete:auto", "1:chat:auto", "2:whole:auto", "1:stream:auto", "1:route:auto")
@@ -24,9 +24,11 @@ ALL_STRONG: Final[Values] = {"policies": {"auto": {"threshold": 0.0}}}
 
 @pytest.fixture(scope="module")
 def newer(running_cluster: None) -> Values:  # noqa: ARG001 - has to be there
-    """Values that name other images of the same code, and make the classifier's pods new too."""
-    others = naming([images.ready(name, edition="-next") for name in ("router", "backend")])
-    return {**others, "classifier": {"podAnnotations": {"edition": "next"}}}
+    """Values that name another image of the router, with the same code, and that replace all other pods too."""
+    return {
+        **naming([images.ready("router", edition="-next")]),
+        "defaults": {"podAnnotations": {"edition": "next"}},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,11 @@ def images_of(space: Namespace, component: str) -> set[str]:
     return {pod["spec"]["containers"][0]["image"] for pod in space.pods(component)}
 
 
+def names_of(space: Namespace) -> set[str]:
+    """Names of all pods of the release."""
+    return {pod["metadata"]["name"] for pod in space.items("pods", instance=NAME)}
+
+
 def only_strong_answers(space: Namespace, caller: Image) -> bool:
     told = asked(space, caller, "1:route:auto", options=("--most=4", "--distinct"))
     return told.of("strong") == told.total
@@ -55,16 +62,18 @@ def until_strong_answers(space: Namespace, caller: Image, *, holds: bool) -> Non
         assert time.monotonic() < end, "the policy is not in force"
 
 
-def test_an_upgrade_brings_new_images(
+def test_an_upgrade_replaces_every_pod(
     release: Release, load: Callers, image_values: Values, newer: Values
 ) -> None:
-    before = images_of(release.namespace, "router") | images_of(release.namespace, "backend")
+    space = release.namespace
+    before, images_before = names_of(space), images_of(space, "router")
     answered = load.answered_so_far()
 
     release.upgrade(image_values, newer, SMALL)
     release.settled()
 
-    assert before.isdisjoint(images_of(release.namespace, "router") | images_of(release.namespace, "backend"))
+    assert before.isdisjoint(names_of(space))
+    assert images_before.isdisjoint(images_of(space, "router"))
     assert load.answered_so_far() > answered
 
 
