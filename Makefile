@@ -106,6 +106,7 @@ lock: .venv/.ready ## Lock every environment anew, with hashes
 	$(compile) --constraints locks/dev.txt locks/images/caller.in --output-file locks/images/caller.txt
 	$(image_lock) --extra router --output-file locks/images/router.txt
 	$(image_lock) --extra backend --output-file locks/images/backend.txt
+	$(image_lock) --extra controller --output-file locks/images/controller.txt
 	$(image_lock) --output-file locks/images/scaler.txt
 	$(image_lock) --extra trainer --output-file locks/images/cli.txt
 	cat locks/images/embeddings.txt >>locks/images/cli.txt

@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 
 pytest_plugins = [
+    "fixtures.real_cluster",
     "fixtures.real_parts",
     "fixtures.whole_system",
     "fixtures.router_process",

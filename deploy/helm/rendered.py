@@ -1,4 +1,4 @@
-"""Writes k8s/rendered/: the chart as plain manifests, for people who do not use Helm.
+"""Writes k8s/crd/ and k8s/rendered/: the chart as plain manifests, for people who do not use Helm.
 
 The cache's key is a Secret that they make themselves, and the pod of `helm test` is left out, so that two renders of
 one chart are alike. `--check` only says whether the files are fresh.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import yaml
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CHART: Final = ROOT / "deploy" / "helm" / "steersman"
-RENDERED: Final = ROOT / "k8s" / "rendered"
+K8S: Final = ROOT / "k8s"
 VARIANTS: Final = {"default": None, "gpu": "values-gpu.yaml"}
 """Names of the files, and of their values in the chart."""
 _BANNER: Final = "# Written by deploy/helm/rendered.py; change the chart instead.\n"
@@ -41,6 +42,14 @@ def rendered(values_file: str | None) -> str:
     return _BANNER + yaml.dump_all(documents, Dumper=yaml.CSafeDumper, sort_keys=False, width=120)
 
 
+def _wanted() -> Iterator[tuple[Path, str]]:
+    """Every file, and what it should say."""
+    for source in sorted((CHART / "crds").glob("*.yaml")):
+        yield K8S / "crd" / source.name, _BANNER + source.read_text()
+    for name, values_file in VARIANTS.items():
+        yield K8S / "rendered" / f"{name}.yaml", rendered(values_file)
+
+
 def main() -> int:
     """Write the files, or with --check say whether they are fresh."""
     parser = argparse.ArgumentParser(
@@ -49,8 +58,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; fail where a file is not fresh")
     check = parser.parse_args().check
     stale = []
-    for name, values_file in VARIANTS.items():
-        path, text = RENDERED / f"{name}.yaml", rendered(values_file)
+    for path, text in _wanted():
         if check and (not path.exists() or path.read_text() != text):
             stale.append(path)
         elif not check:

@@ -26,6 +26,7 @@ def test_without_an_autoscaler_a_workload_has_its_replicas(default: Release) -> 
 
     assert replicas == {
         "steersman-router": 2,
+        "steersman-controller": 2,
         "steersman-classifier": 1,
         "steersman-redis": 1,
         "steersman-backend-weak": 1,

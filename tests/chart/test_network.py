@@ -109,10 +109,12 @@ def test_what_goes_outside_is_names_spans_the_api_server_and_engines(everything:
     }
 
 
-def test_a_first_install_speaks_to_nobody_outside(default: Release) -> None:
+def test_a_first_install_speaks_to_nobody_outside_but_the_api_server(default: Release) -> None:
     outside = _arrows(default, "egress") - _ARROWS
 
-    assert {arrow for arrow in outside if arrow[1] != "DNS"} == set()
+    assert {arrow for arrow in outside if arrow[1] != "DNS"} == {
+        (each, "anywhere", port) for each in ("router", "controller") for port in (443, 6443)
+    }
 
 
 def test_redis_speaks_to_nobody(default: Release) -> None:

@@ -42,10 +42,9 @@ def test_every_pod_meets_pod_securitys_restricted_profile(release: Release) -> N
 
 
 def test_tokens_of_the_api_server_go_only_to_who_speaks_to_it(everything: Release, default: Release) -> None:
-    with_token = {name for name, pod in everything.pods() if pod["automountServiceAccountToken"]}
-
-    assert with_token == {"steersman-controller", "steersman-router"}
-    assert not any(pod["automountServiceAccountToken"] for _, pod in default.pods())
+    for release in (everything, default):
+        with_token = {name for name, pod in release.pods() if pod["automountServiceAccountToken"]}
+        assert with_token == {"steersman-controller", "steersman-router"}
     assert all(
         account["automountServiceAccountToken"] is False for account in everything.of("ServiceAccount")
     )
@@ -83,12 +82,12 @@ def test_our_own_processes_and_triton_are_probed_by_grpc(everything: Release) ->
 
 
 def test_readiness_follows_what_a_restart_would_not_bring_back(everything: Release) -> None:
-    backend, scaler = (everything.container(f"steersman-{name}") for name in ("backend-weak", "scaler"))
+    asked = {"backend-weak": "engine", "scaler": "routers", "controller": "lease"}
 
-    assert backend["readinessProbe"]["grpc"]["service"] == "engine"
-    assert scaler["readinessProbe"]["grpc"]["service"] == "routers"
-    assert "service" not in backend["livenessProbe"]["grpc"]
-    assert "service" not in scaler["livenessProbe"]["grpc"]
+    for name, service in asked.items():
+        container = everything.container(f"steersman-{name}")
+        assert container["readinessProbe"]["grpc"]["service"] == service
+        assert "service" not in container["livenessProbe"]["grpc"]
 
 
 def test_the_grace_period_holds_the_time_to_be_forgotten_and_the_time_to_drain(release: Release) -> None:

@@ -1,4 +1,4 @@
-"""What is off until one value turns it on: ways in, monitoring, tracing, the controller."""
+"""What is off until one value turns it on: ways in, monitoring, tracing."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ def test_a_first_install_has_none_of_them(default: Release) -> None:
         "ServiceMonitor",
         "PodMonitor",
         "PrometheusRule",
-        "Role",
-        "RoleBinding",
     }
 
     assert default.of(*off) == []
@@ -108,28 +106,6 @@ def test_triton_sends_no_spans_in_a_protocol_that_it_lacks() -> None:
     release = render({"otel": {"endpoint": "http://collector:4317", "protocol": "grpc"}})
 
     assert not any("trace" in argument for argument in release.container("steersman-classifier")["args"])
-
-
-def test_the_controller_may_read_policies_and_write_their_status_and_no_more(everything: Release) -> None:
-    rules = everything.one("Role", "steersman-controller")["rules"]
-    writes = {
-        (group, resource)
-        for rule in rules
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        if {"create", "update", "patch", "delete"} & set(rule["verbs"])
-    }
-
-    assert writes == {("steersman.dev", "routingpolicies/status"), ("coordination.k8s.io", "leases")}
-    assert all("*" not in rule["verbs"] + rule["resources"] for rule in rules)
-    assert {
-        verb for rule in everything.one("Role", "steersman-router")["rules"] for verb in rule["verbs"]
-    } == {
-        "get",
-        "list",
-        "watch",
-    }
-    assert everything.of("ClusterRole", "ClusterRoleBinding") == []
 
 
 def test_helm_test_asks_both_apis_through_the_services(default: Release) -> None:

@@ -25,7 +25,7 @@ def test_the_router_takes_the_policy_file_of_every_variant(release: Release) -> 
     assert policies.default_policy == "auto"
     for name, tier in policies.tiers.items():
         if tier.upstream.kind == "backend":
-            assert tier.upstream.target == f"dns:///steersman-backend-{name}:9000"
+            assert tier.upstream.target == f"k8s:///steersman-backend-{name}:9000"
             assert release.one("Service", f"steersman-backend-{name}")["spec"]["clusterIP"] == "None"
 
 

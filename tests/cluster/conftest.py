@@ -54,7 +54,7 @@ def caller(built: dict[str, Image]) -> Image:
 
 
 @pytest.fixture(scope="module")
-def space(
+def own_namespace(
     request: pytest.FixtureRequest,
     running_cluster: None,  # noqa: ARG001 - has to be there
 ) -> Iterator[Namespace]:
@@ -66,8 +66,8 @@ def space(
 
 
 @pytest.fixture(scope="module")
-def release(space: Namespace) -> Release:
-    return Release(space)
+def release(own_namespace: Namespace) -> Release:
+    return Release(own_namespace)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,6 +10,7 @@ from steersman.router.model import (
     Catalogue,
     Fallback,
     Policy,
+    PolicyResource,
     Price,
     Tier,
     UpstreamSpec,
@@ -46,11 +47,24 @@ def a_policy(
     fallback: Fallback = Fallback.PROPORTIONAL,
     tier_fallback: bool = True,
     when_cold: WhenCold = WhenCold.OTHER,
+    resource: PolicyResource | None = None,
 ) -> Policy:
     """A policy over tiers."""
     return Policy(
-        name, "v-of-" + name, tuple(tiers), tuple(boundaries), fallback, tier_fallback, when_cold=when_cold
+        name,
+        "v-of-" + name,
+        tuple(tiers),
+        tuple(boundaries),
+        fallback,
+        tier_fallback,
+        when_cold,
+        resource,
     )
+
+
+def a_resource(name: str = "auto", *, generation: int = 1, uid: str = "") -> PolicyResource:
+    """A generation of a RoutingPolicy resource."""
+    return PolicyResource("models", name, uid or f"uid-of-{name}", generation)
 
 
 def a_catalogue(*policies: Policy, tiers: Sequence[Tier] = ()) -> Catalogue:

@@ -43,3 +43,15 @@ class Ledger(Protocol):
     def closed(self, record: Record) -> None:
         """A request has ended, whichever way."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """Several ledgers as one: each gets every record."""
+
+    all: tuple[Ledger, ...]
+
+    def closed(self, record: Record) -> None:
+        """See `Ledger`."""
+        for ledger in self.all:
+            ledger.closed(record)

@@ -7,8 +7,9 @@ in progress finish while everything that they need still works.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import grpc
@@ -18,14 +19,18 @@ from steersman import __version__
 from steersman.api.v1 import (
     demand_service_pb2,
     demand_service_pb2_grpc,
+    policy_service_pb2,
+    policy_service_pb2_grpc,
     router_service_pb2,
     router_service_pb2_grpc,
 )
+from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import PolicyFile
 from steersman.router.adapters.redis import RedisOptions, RedisScores
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
+from steersman.router.cluster import Cluster, cluster
 from steersman.router.connection_age import ConnectionAge
 from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
@@ -37,16 +42,19 @@ from steersman.router.ids import new_id
 from steersman.router.metrics import RouterMetrics
 from steersman.router.model import Catalogue, UpstreamSpec
 from steersman.router.normalise import Limits
+from steersman.router.policy_servicer import PolicyServicer
+from steersman.router.policy_sources import PolicySources
 from steersman.router.ports import Upstream
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
 from steersman.router.servicer import RouterServicer
 from steersman.router.settings import Dispatching, HttpServer, RouterSettings
+from steersman.router.tally import Tally
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime import telemetry
-from steersman.runtime.addresses import AddressLookup
+from steersman.runtime.addresses import AddressSource
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
@@ -58,13 +66,22 @@ TENANT = "default"
 _SERVICES = (
     router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
     demand_service_pb2.DESCRIPTOR.services_by_name["DemandService"].full_name,
+    policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"].full_name,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What this replica tells the autoscaler and the controller."""
+
+    demand: DemandServicer
+    policies: PolicyServicer
 
 
 @asynccontextmanager
 async def app(settings: RouterSettings) -> AsyncIterator[None]:
     """A router that serves as long as the context lasts, and drains when it is left."""
-    process, demand = ProcessMetrics(), Demand()
+    process, demand, tally = ProcessMetrics(), Demand(), Tally()
     metrics = RouterMetrics(process)
     async with AsyncExitStack() as stack:
         stack.enter_context(
@@ -76,27 +93,37 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
         )
+        here = await stack.enter_async_context(cluster(settings.kubernetes, tasks=tasks, process=process))
+        source = await here.addresses()
         scores = await _scores(stack, tasks, settings, metrics)
-        classifier = await _classifier(stack, tasks, settings, metrics)
+        classifier = await _classifier(stack, tasks, settings, metrics, source)
         room = _room(settings, metrics)
-        upstreams = await stack.enter_async_context(Upstreams(partial(_fleet, settings.dispatch), room))
+        upstreams = await stack.enter_async_context(
+            Upstreams(partial(_fleet, settings.dispatch, source), room)
+        )
         routing = _routing(
             settings,
             scores=scores,
             classifier=classifier,
             upstreams=upstreams,
             demand=demand,
-            metrics=metrics,
+            ledger=Ledgers((metrics, tally)),
+            on_retry=metrics.retried,
         )
-        await _follow_policies(tasks, settings, routing, upstreams, metrics)
+        await _follow_policies(
+            here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally
+        )
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
         metrics.watch_breakers("tiers", lambda: upstreams.breakers)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
         await http.enter_async_context(_http(settings, routing, classifier, metrics))
-        draining = asyncio.Event()
-        demand_servicer = DemandServicer(demand, new_id(), draining)
-        await rpc.enter_async_context(_grpc(settings, routing, demand_servicer, process))
+        draining, replica = asyncio.Event(), new_id()
+        told = _Told(
+            DemandServicer(demand, replica, draining),
+            PolicyServicer(lambda: routing.catalogue, lambda: classifier.identity, tally, replica),
+        )
+        await rpc.enter_async_context(_grpc(settings, routing, told, process))
         try:
             yield
         finally:
@@ -123,7 +150,11 @@ async def _scores(
 
 
 async def _classifier(
-    stack: AsyncExitStack, tasks: BackgroundTasks, settings: RouterSettings, metrics: RouterMetrics
+    stack: AsyncExitStack,
+    tasks: BackgroundTasks,
+    settings: RouterSettings,
+    metrics: RouterMetrics,
+    source: AddressSource,
 ) -> TritonClassifier:
     server = settings.classifier
     classifier = TritonClassifier(
@@ -135,7 +166,7 @@ async def _classifier(
             server.queue,
             settings.dispatch.refresh_seconds,
         ),
-        source=AddressLookup(),
+        source=source,
         breaker=partial(Breaker, threshold=server.breaker_failures, cooldown=server.breaker_cooldown_seconds),
     )
     await stack.enter_async_context(classifier)
@@ -162,7 +193,8 @@ def _routing(
     classifier: TritonClassifier,
     upstreams: Upstreams,
     demand: Demand,
-    metrics: RouterMetrics,
+    ledger: Ledger,
+    on_retry: Callable[[str, str], None],
 ) -> Routing:
     cache, dispatch, requests = settings.cache, settings.dispatch, settings.requests
     scorer = Scorer(
@@ -182,43 +214,49 @@ def _routing(
             attempts=dispatch.attempts,
         ),
         budget=RetryBudget(ratio=dispatch.retry_ratio, per_second=dispatch.retries_per_second),
-        on_retry=metrics.retried,
+        on_retry=on_retry,
     )
     return Routing(
         catalogue=Catalogue({}, {}, ""),
         scorer=scorer,
         delivery=Delivery(dispatcher, upstreams.room, upstreams.look),
         demand=demand,
-        ledger=metrics,
+        ledger=ledger,
         limits=Limits(requests.text_characters, requests.context_characters),
         max_in_flight=requests.max_in_flight,
     )
 
 
 async def _follow_policies(
-    tasks: BackgroundTasks,
+    here: Cluster,
     settings: RouterSettings,
+    *,
     routing: Routing,
     upstreams: Upstreams,
     metrics: RouterMetrics,
+    tally: Tally,
 ) -> None:
     async def apply(catalogue: Catalogue) -> None:
         await upstreams.apply({name: tier.upstream for name, tier in catalogue.tiers.items()})
         metrics.watch_demand(routing.demand, list(catalogue.tiers))
+        tally.keep(catalogue.policies.values())
         routing.catalogue = catalogue
 
-    policies = PolicyFile(settings.policy_file, apply, metrics.reloaded)
+    metrics.watch_policies(lambda: routing.catalogue)
+    sources = PolicySources(apply)
+    policies = PolicyFile(settings.policy_file, sources.take_file, metrics.reloaded)
     await policies.load()
-    tasks.start("policy file", policies.watch)
+    here.tasks.start("policy file", policies.watch)
+    await here.follow_policies(sources.take_resources)
 
 
-def _fleet(settings: Dispatching, spec: UpstreamSpec) -> Fleet[Upstream]:
+def _fleet(settings: Dispatching, source: AddressSource, spec: UpstreamSpec) -> Fleet[Upstream]:
     breaker = partial(
         Breaker, threshold=settings.breaker_failures, cooldown=settings.breaker_cooldown_seconds
     )
     if spec.kind == "backend":
-        return Fleet(spec.target, AddressLookup(), BackendUpstream.connect, breaker)
-    return Fleet(spec.target, AddressLookup(), partial(DirectUpstream.connect, api_key=spec.api_key), breaker)
+        return Fleet(spec.target, source, BackendUpstream.connect, breaker)
+    return Fleet(spec.target, source, partial(DirectUpstream.connect, api_key=spec.api_key), breaker)
 
 
 @asynccontextmanager
@@ -256,7 +294,7 @@ async def _listen(runner: web.AppRunner, settings: HttpServer) -> None:
 
 @asynccontextmanager
 async def _grpc(
-    settings: RouterSettings, routing: Routing, demand: DemandServicer, process: ProcessMetrics
+    settings: RouterSettings, routing: Routing, told: _Told, process: ProcessMetrics
 ) -> AsyncIterator[None]:
     servicer = RouterServicer(
         routing=routing,
@@ -267,7 +305,8 @@ async def _grpc(
 
     def register(server: grpc.aio.Server) -> None:
         router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
-        demand_service_pb2_grpc.add_DemandServiceServicer_to_server(demand, server)
+        demand_service_pb2_grpc.add_DemandServiceServicer_to_server(told.demand, server)
+        policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(told.policies, server)
 
     async with grpc_server(settings.grpc, metrics=process, services=_SERVICES, register=register):
         yield

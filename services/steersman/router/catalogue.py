@@ -1,7 +1,7 @@
-"""The policy file: the tier catalogue and the policies, as YAML.
+"""The policy file, with the tier catalogue and the policies as YAML, and the same policies as resources.
 
-A file is taken as a whole or not at all. Its schema is closed, so that a misspelt key is an error with a line that
-says where, and not a default that nobody asked for.
+A file is taken as a whole or not at all, and so is a resource. Their schema is closed, so that a misspelt key is an
+error with a line that says where, and not a default that nobody asked for.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
 
 from steersman.router.model import (
     Capabilities,
     Catalogue,
     Fallback,
     Policy,
+    PolicyResource,
     Price,
     Tier,
     UpstreamSpec,
@@ -32,10 +34,11 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
 _HIGHEST_PORT: Final = 65_535
+_SCHEMES: Final = ("dns:///", "k8s:///")
 
 
 class CatalogueError(ValueError):
-    """The policy file cannot be used; says where and why."""
+    """The policy file, or a resource, cannot be used; says where and why."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -54,10 +57,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def _checked_target(target: str) -> str:
-    for address in target.removeprefix("dns:///").split(","):
+    named = target.startswith(_SCHEMES)
+    for address in [target.partition(":///")[2]] if named else target.split(","):
         host, _, port = address.strip().rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
-            raise ValueError("must be HOST:PORT[,HOST:PORT...] or dns:///NAME:PORT")
+        if not host or "," in host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
+            raise ValueError("must be HOST:PORT[,HOST:PORT...], dns:///NAME:PORT or k8s:///SERVICE:PORT")
     return target
 
 
@@ -76,7 +80,8 @@ def _checked_url(url: str) -> str:
 class _Upstream(Group):
     kind: Literal["backend", "openai"]
     target: Annotated[str, AfterValidator(_checked_target)] | None = None
-    """Of a backend: `HOST:PORT[,HOST:PORT...]`, or `dns:///NAME:PORT` for all addresses of a name."""
+    """Of a backend: `HOST:PORT[,HOST:PORT...]`, `dns:///NAME:PORT` for all addresses of a name, or
+    `k8s:///SERVICE:PORT` for all ready pods of a Service in the router's namespace, with their port."""
     url: Annotated[str, AfterValidator(_checked_url)] | None = None
     """Of an OpenAI-compatible server, with or without `/v1`."""
     api_key_env: str | None = None
@@ -145,6 +150,18 @@ class _Policy(Group):
         return (self.threshold,) if self.threshold is not None else self.boundaries or ()
 
 
+class _ResourcePolicy(_Policy):
+    """The same as Kubernetes writes it: names in camelCase, choices in CamelCase."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choices_as_in_the_file(cls, spec: dict[str, Any]) -> dict[str, Any]:
+        # All that is a text by itself is a choice; names stand in lists.
+        return {key: value.lower() if isinstance(value, str) else value for key, value in spec.items()}
+
+
 class _File(Group):
     tiers: Annotated[dict[Name, _Tier], Field(min_length=1)]
     policies: Annotated[dict[Name, _Policy], Field(min_length=1)]
@@ -177,16 +194,34 @@ def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
     except (yaml.YAMLError, RecursionError) as error:
         raise CatalogueError(f"not YAML: {error}") from error
     except ValidationError as error:
-        faults = [
-            f"{'.'.join(str(part) for part in each['loc']) or 'file'}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors(include_url=False, include_input=False)
-        ]
-        raise CatalogueError("; ".join(faults)) from None
+        raise _error(error, whole="file") from None
     return Catalogue(
         tiers={name: _tier(name, tier, environment) for name, tier in file.tiers.items()},
         policies={name: _policy(name, policy) for name, policy in file.policies.items()},
         default_policy=file.default_policy,
     )
+
+
+def parse_resource(resource: PolicyResource, spec: Mapping[str, Any]) -> Policy:
+    """Read the spec of a RoutingPolicy resource.
+
+    Raises:
+        CatalogueError: It is not valid, which the API server might not know where its definition of the resource is
+            of another version; every fault is named.
+    """
+    try:
+        policy = _ResourcePolicy.model_validate(dict(spec))
+    except ValidationError as error:
+        raise _error(error, whole="spec") from None
+    return _policy(resource.name, policy, resource)
+
+
+def _error(error: ValidationError, *, whole: str) -> CatalogueError:
+    faults = [
+        f"{'.'.join(str(part) for part in each['loc']) or whole}: {each['msg'].removeprefix('Value error, ')}"
+        for each in error.errors(include_url=False, include_input=False)
+    ]
+    return CatalogueError("; ".join(faults))
 
 
 def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:
@@ -207,7 +242,7 @@ def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:
     )
 
 
-def _policy(name: str, policy: _Policy) -> Policy:
+def _policy(name: str, policy: _Policy, resource: PolicyResource | None = None) -> Policy:
     version = hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:12]
     return Policy(
         name,
@@ -216,5 +251,6 @@ def _policy(name: str, policy: _Policy) -> Policy:
         policy.all_boundaries,
         policy.fallback,
         policy.tier_fallback,
-        when_cold=policy.when_cold,
+        policy.when_cold,
+        resource,
     )

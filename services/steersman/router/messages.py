@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from steersman.api.v1 import decision_pb2, router_service_pb2
 from steersman.router.accounting import Record
-from steersman.router.model import CacheState, Reason, Stages
+from steersman.router.model import CacheState, ClassifierId, Reason, Stages
 
 _REASONS: Final = {
     reason: cast(
@@ -48,10 +48,15 @@ def decision(record: Record) -> decision_pb2.Decision:
     if scored.failure is not None:
         message.classifier_failure = _REASONS[scored.failure]
     if scored.classifier is not None:
-        message.classifier.name = scored.classifier.name
-        message.classifier.version = scored.classifier.version
-        message.classifier.artefact_digest = scored.classifier.artefact_digest
+        message.classifier.CopyFrom(classifier(scored.classifier))
     return message
+
+
+def classifier(identity: ClassifierId) -> decision_pb2.Classifier:
+    """A classifier's identity."""
+    return decision_pb2.Classifier(
+        name=identity.name, version=identity.version, artefact_digest=identity.artefact_digest
+    )
 
 
 def overhead(stages: Stages) -> decision_pb2.Overhead:

@@ -1,6 +1,6 @@
 """The router's ledger: every record becomes counters, and attributes of the request's span.
 
-Labels come from closed sets: stages, reasons, and the names in the policy file.
+Labels come from closed sets: stages, reasons, and the names of tiers and policies.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from steersman.router.accounting import Record
 from steersman.router.demand import Demand
-from steersman.router.model import Decision, Stages
+from steersman.router.model import Catalogue, Decision, Stages
 from steersman.router.waiting import Outcome, WaitingRoom
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.metrics import ANSWER_BUCKETS, STAGE_BUCKETS, ProcessMetrics
@@ -94,6 +94,12 @@ class RouterMetrics:
             ("outcome",),
             registry=registry,
         )
+        self._policies = Gauge(
+            "steersman_policies",
+            "Policies in force, by their source: file or resource; refused: resources that cannot be used.",
+            ("source",),
+            registry=registry,
+        )
         self._breakers = Gauge(
             "steersman_breaker_state",
             "State of the worst breaker of a part: 0 closed, 1 half open, 2 open.",
@@ -149,6 +155,16 @@ class RouterMetrics:
     def reloaded(self, outcome: str) -> None:
         """The policy file has changed, and was taken or refused."""
         self._reloads.labels(outcome).inc()
+
+    def watch_policies(self, catalogue: Callable[[], Catalogue]) -> None:
+        """Show where the policies in force come from."""
+
+        def of_resources() -> int:
+            return sum(policy.resource is not None for policy in catalogue().policies.values())
+
+        self._policies.labels("resource").set_function(of_resources)
+        self._policies.labels("file").set_function(lambda: len(catalogue().policies) - of_resources())
+        self._policies.labels("refused").set_function(lambda: len(catalogue().refused))
 
     def watch_breakers(self, part: str, breakers: Callable[[], list[Breaker]]) -> None:
         """Show the state of a part's breakers."""

@@ -147,7 +147,7 @@ class UpstreamSpec:
 
     kind: Literal["backend", "openai"]
     target: str
-    """For a backend `HOST:PORT[,HOST:PORT...]` or `dns:///NAME:PORT`; for openai a base URL."""
+    """For a backend what an address source understands; for openai a base URL."""
     api_key: str | None = field(default=None, repr=False)
 
 
@@ -161,6 +161,18 @@ class Tier:
     upstream: UpstreamSpec
     price: Price
     capabilities: Capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyResource:
+    """One generation of a RoutingPolicy resource."""
+
+    namespace: str
+    name: str
+    """The policy's name too."""
+    uid: str
+    """Tells it from a resource of the same name that was deleted."""
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +190,29 @@ class Policy:
     """Whether another tier may answer when the wanted one cannot be reached."""
     when_cold: WhenCold = WhenCold.OTHER
     """What to do when the wanted tier has no address."""
+    resource: PolicyResource | None = None
+    """Where it comes from; None where that is the policy file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A generation of a resource that cannot be used here."""
+
+    resource: PolicyResource
+    reason: str
+    """For people."""
+    generation_in_force: int = 0
+    """The older one of the same resource that stays; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All tiers and policies, as of one reading of the policy file."""
+    """All tiers and policies, as of one reading of the policy file and of the resources that go with it."""
 
     tiers: Mapping[str, Tier]
     policies: Mapping[str, Policy]
     default_policy: str
+    refused: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

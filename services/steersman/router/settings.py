@@ -54,7 +54,7 @@ class ClassifierServer(Group):
     """The Triton Inference Server that hosts the classifier."""
 
     target: str = "dns:///triton:8001"
-    """`HOST:PORT[,HOST:PORT...]`, or `dns:///NAME:PORT` for all addresses of a name."""
+    """`HOST:PORT[,HOST:PORT...]`, `dns:///NAME:PORT` for all addresses of a name, or `k8s:///SERVICE:PORT`."""
     model: str = "static_head"
     """Name of the model."""
     version: str = "1"
@@ -119,6 +119,21 @@ class Dispatching(Group):
     """Time between two look-ups of a target's addresses."""
 
 
+class Kubernetes(Group):
+    """The Kubernetes API, for a router that runs in a cluster."""
+
+    policies: bool = False
+    """Whether RoutingPolicy resources are policies too."""
+    endpoint_slices: bool = False
+    """Whether addresses of `k8s:///SERVICE:PORT` come from EndpointSlices; from DNS otherwise."""
+    namespace: str = "default"
+    """Where both are looked for: the router's own."""
+    kubeconfig: Path | None = None
+    """Says where the API server is, and who asks; the pod's ServiceAccount does when not set."""
+    start_seconds: Seconds = 3.0
+    """Time that each of them is waited for at the start; a router that cannot have them serves without."""
+
+
 class Waiting(Group):
     """Where requests wait for a tier that has no address."""
 
@@ -146,4 +161,5 @@ class RouterSettings(ProcessSettings):
     classifier: ClassifierServer = ClassifierServer()
     cache: DecisionCache = Field(default_factory=DecisionCache)
     dispatch: Dispatching = Dispatching()
+    kubernetes: Kubernetes = Kubernetes()
     waiting_room: Waiting = Waiting()

@@ -1,4 +1,8 @@
-"""Where the replicas behind a target are: a static list, or DNS, where a headless Service has one record a pod."""
+"""Where the replicas behind a target are: a static list, or DNS, where a headless Service has one record a pod.
+
+A target that names a Service (`k8s:///SERVICE:PORT`) can be looked up in DNS too. A process that watches EndpointSlices
+(`steersman.runtime.kubernetes.endpoints`) knows sooner.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ _NOBODY: Final = frozenset({socket.EAI_NONAME, socket.EAI_NODATA})
 """What getaddrinfo says when DNS has answered, and the answer is that there is no address: a headless Service without
 ready pods has none. That DNS itself does not answer is another code."""
 _DNS: Final = "dns:///"
+SERVICE: Final = "k8s:///"
+"""How a target begins that names a Service of the process's own namespace, and a port of its pods."""
 _TIMEOUT_SECONDS: Final = 5.0
 
 
@@ -27,7 +33,7 @@ class AddressSource(Protocol):
 
 
 class AddressLookup:
-    """Finds the addresses of `HOST:PORT[,HOST:PORT...]` or `dns:///NAME:PORT`."""
+    """Finds the addresses of `HOST:PORT[,HOST:PORT...]`, `dns:///NAME:PORT` or `k8s:///SERVICE:PORT`."""
 
     async def addresses(self, target: str) -> Sequence[str]:
         """All addresses now.
@@ -35,9 +41,9 @@ class AddressLookup:
         Raises:
             OSError: DNS does not answer, or not in time.
         """
-        if not target.startswith(_DNS):
+        if not target.startswith((_DNS, SERVICE)):
             return [address.strip() for address in target.split(",") if address.strip()]
-        host, _, port = target.removeprefix(_DNS).rpartition(":")
+        host, _, port = target.removeprefix(_DNS).removeprefix(SERVICE).rpartition(":")
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -47,8 +53,9 @@ class AddressLookup:
             if error.errno in _NOBODY:
                 return []
             raise
-        return sorted({_joined(*address[:2]) for *_, address in found})
+        return sorted({joined(*address[:2]) for *_, address in found})
 
 
-def _joined(host: object, port: object) -> str:
+def joined(host: object, port: object) -> str:
+    """An address as HOST:PORT, with brackets where the host is of IP version 6."""
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

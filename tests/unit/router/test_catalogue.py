@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from steersman.router.catalogue import CatalogueError, parse
+from fakes.catalogue import a_resource
+from steersman.router.catalogue import CatalogueError, parse, parse_resource
 from steersman.router.model import Capabilities, Catalogue, Fallback, Price, UpstreamSpec, WhenCold
 
 GOOD = """
@@ -55,8 +58,10 @@ def test_tiers_are_read_with_all_that_they_are() -> None:
     assert strong.capabilities == Capabilities(128_000, images=True, tools=True, json_schema=True)
 
 
-def test_a_backends_target_is_read() -> None:
-    assert read().tiers["weak"].upstream == UpstreamSpec("backend", "dns:///weak:9001", None)
+@pytest.mark.parametrize("target", ["dns:///weak:9001", "k8s:///weak:9001", "weak:9001,weak:9002"])
+def test_a_backends_target_is_read(target: str) -> None:
+    text = changed("dns:///weak:9001", target)
+    assert read(text).tiers["weak"].upstream == UpstreamSpec("backend", target, None)
 
 
 def test_policies_are_read_with_all_that_they_are() -> None:
@@ -142,6 +147,20 @@ def test_a_key_is_not_shown() -> None:
         ),
         pytest.param("dns:///weak:9001", "weak", "tiers.weak.upstream", "HOST:PORT", id="no port"),
         pytest.param("dns:///weak:9001", "", "tiers.weak.upstream", "HOST:PORT", id="empty target"),
+        pytest.param(
+            "dns:///weak:9001",
+            "k8s:///weak:grpc",
+            "tiers.weak.upstream",
+            "k8s:///SERVICE:PORT",
+            id="a named port",
+        ),
+        pytest.param(
+            "dns:///weak:9001",
+            "k8s:///a:1,b:1",
+            "tiers.weak.upstream",
+            "k8s:///SERVICE:PORT",
+            id="two Services",
+        ),
         pytest.param("dns:///weak:9001", "weak:99999", "tiers.weak.upstream", "HOST:PORT", id="port"),
         pytest.param("dns:///weak:9001", "dns:///:9001", "tiers.weak.upstream", "HOST:PORT", id="no host"),
         pytest.param(
@@ -216,3 +235,34 @@ def test_nothing_of_a_bad_file_is_taken() -> None:
     data = yaml.safe_load(GOOD)
     data["policies"]["cheap"]["tiers"] = ["other"]
     fault(yaml.safe_dump(data))
+
+
+RESOURCE = a_resource("careful", generation=2)
+
+
+def test_a_resource_says_the_same_as_the_file_and_is_the_same_version() -> None:
+    spec = {
+        "tiers": ["weak", "strong"],
+        "boundaries": [0.2],
+        "fallback": "Strong",
+        "tierFallback": False,
+        "whenCold": "Wait",
+    }
+    assert parse_resource(RESOURCE, spec) == replace(read().policies["careful"], resource=RESOURCE)
+
+
+@pytest.mark.parametrize(
+    ("spec", "fault"),
+    [
+        pytest.param({}, "tiers: Field required", id="nothing"),
+        pytest.param({"tiers": ["a", "b"]}, "give either threshold or boundaries", id="no threshold"),
+        pytest.param({"tiers": ["a"], "tier_fallback": True}, "tier_fallback", id="a name as in the file"),
+        pytest.param({"tiers": ["a"], "budget": 3}, "budget", id="a field of a later version"),
+        pytest.param({"tiers": "a"}, "tiers", id="another type"),
+        pytest.param({"tiers": ["a"], "fallback": 3}, "fallback", id="no choice"),
+        pytest.param({"tiers": ["a"], "whenCold": "Never"}, "whenCold", id="another choice"),
+    ],
+)
+def test_a_resource_that_is_not_valid_is_refused_with_its_fault(spec: dict[str, object], fault: str) -> None:
+    with pytest.raises(CatalogueError, match=fault):
+        parse_resource(RESOURCE, spec)

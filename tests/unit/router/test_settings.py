@@ -69,6 +69,13 @@ def test_defaults_are_as_promised() -> None:
             "breaker_cooldown_seconds": 2.0,
             "refresh_seconds": 5.0,
         },
+        "kubernetes": {
+            "policies": False,
+            "endpoint_slices": False,
+            "namespace": "default",
+            "kubeconfig": None,
+            "start_seconds": 3.0,
+        },
         "waiting_room": {
             "max_requests": 256,
             "max_bytes": 32 * 1024 * 1024,

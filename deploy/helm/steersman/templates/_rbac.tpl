@@ -1,0 +1,55 @@
+{{/*
+What a part may do with the Kubernetes API, in the release's namespace and nowhere else. Takes a part and rules.
+*/}}
+{{- define "steersman.role" -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "steersman.labels" . | nindent 4 }}
+rules:
+  {{- toYaml .rules | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "steersman.labels" . | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ .values.serviceAccount.name | default .name }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end -}}
+
+{{/* What the router reads from the Kubernetes API, as rules of a Role; empty where it does without. */}}
+{{- define "steersman.routerRules" -}}
+{{- $rules := list -}}
+{{- $reads := list "list" "watch" -}}
+{{- if .Values.router.policies.fromResources -}}
+{{- $rules = append $rules (dict "apiGroups" (list "steersman.dev") "resources" (list "routingpolicies") "verbs" $reads) -}}
+{{- end -}}
+{{- if eq .Values.router.discovery "endpointslices" -}}
+{{- $rules = append $rules (dict "apiGroups" (list "discovery.k8s.io") "resources" (list "endpointslices") "verbs" $reads) -}}
+{{- end -}}
+{{- with $rules -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* How a router finds a Service's pods: the beginning of a target. */}}
+{{- define "steersman.scheme" -}}
+{{- eq .Values.router.discovery "endpointslices" | ternary "k8s:///" "dns:///" -}}
+{{- end -}}
+
+{{/* Not empty where the controller runs: without routers that read resources it would have nothing to tell. */}}
+{{- define "steersman.controlled" -}}
+{{- if and .Values.controller.enabled .Values.router.policies.fromResources -}}yes{{- end -}}
+{{- end -}}

@@ -1,0 +1,1 @@
+"""One outside system each; only `app.py` knows them."""

@@ -1,0 +1,91 @@
+"""Wires what a router has only in a cluster: addresses from EndpointSlices, policies from resources.
+
+Each is waited for a moment at the start, so that a router which is ready decides by the resources, and then done
+without: when the API server is away, the policy file decides and DNS finds the pods.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from steersman.router.adapters.kubernetes_policies import ROUTING_POLICIES, follow_policies
+from steersman.router.merging import Offer
+from steersman.router.settings import Kubernetes
+from steersman.runtime.addresses import AddressLookup, AddressSource
+from steersman.runtime.kubernetes.api import Watchable
+from steersman.runtime.kubernetes.endpoints import ENDPOINT_SLICES, EndpointAddresses
+from steersman.runtime.kubernetes.metrics import KubernetesMetrics
+from steersman.runtime.kubernetes.reflector import Objects, Reflector
+from steersman.runtime.metrics import ProcessMetrics
+from steersman.runtime.tasks import BackgroundTasks
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster that a router runs in.
+
+    Args:
+        api: Its API; None where the router is told to do without.
+        settings: What of it is used.
+        tasks: Own what follows it.
+        metrics: Tell how it is.
+    """
+
+    api: Watchable | None
+    settings: Kubernetes
+    tasks: BackgroundTasks
+    metrics: KubernetesMetrics
+
+    async def addresses(self) -> AddressSource:
+        """Where the router finds its classifiers and backends."""
+        if self.api is None or not self.settings.endpoint_slices:
+            return AddressLookup()
+        on_error = partial(self.metrics.failed, ENDPOINT_SLICES)
+        slices = Reflector(self.api, ENDPOINT_SLICES, self.settings.namespace, _look_later, on_error)
+        await self._start(slices)
+        return EndpointAddresses(slices, AddressLookup())
+
+    async def follow_policies(self, take: Callable[[Sequence[Offer]], Awaitable[None]]) -> None:
+        """Take the resources now, and whenever one of them changes."""
+        if self.api is None or not self.settings.policies:
+            return
+        on_error = partial(self.metrics.failed, ROUTING_POLICIES)
+        await self._start(follow_policies(self.api, self.settings.namespace, take=take, on_error=on_error))
+
+    async def _start(self, reflector: Reflector) -> None:
+        resource = reflector.resource.plural
+        self.metrics.watch(reflector)
+        self.tasks.start(f"{resource} in the cluster", reflector.follow)
+        if not await reflector.listed(self.settings.start_seconds):
+            log.warning("started without what the cluster knows", extra={"resource": resource})
+
+
+@asynccontextmanager
+async def cluster(
+    settings: Kubernetes, *, tasks: BackgroundTasks, process: ProcessMetrics
+) -> AsyncIterator[Cluster]:
+    """The cluster, connected to as far as the settings want it.
+
+    Raises:
+        OSError: There is no way to it.
+    """
+    metrics = KubernetesMetrics(process.registry)
+    if not (settings.policies or settings.endpoint_slices):
+        yield Cluster(None, settings, tasks, metrics)
+        return
+    from steersman.runtime.kubernetes.client import (  # noqa: PLC0415 - a second and 26 MiB that others should not pay
+        kubernetes_api,
+    )
+
+    async with kubernetes_api(settings.kubeconfig) as api:
+        yield Cluster(api, settings, tasks, metrics)
+
+
+async def _look_later(_: Objects) -> None:
+    """Addresses are looked up again and again; nobody needs to be told."""
