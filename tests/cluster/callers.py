@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cluster.images import Image
@@ -18,7 +18,8 @@ GRPC: Final = f"dns:///{NAME}-router-headless:9000"
 HTTP: Final = f"http://{NAME}-router:8080/v1"
 START_SECONDS: Final = 60.0
 END_SECONDS: Final = 120.0
-_STOP: Final = ("python", "-c", "import os, signal; os.kill(1, signal.SIGTERM)")
+PORT: Final = 8000
+"""Where callers tell what they were told."""
 
 _SECURITY: Final = {
     "allowPrivilegeEscalation": False,
@@ -29,23 +30,31 @@ _SECURITY: Final = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Told:
-    """What callers were answered, known once they have ended.
+    """What callers were told.
 
     Attributes:
-        answered: How often, by API, tier, reason and cache state, with a space between.
-        failed: How often there was no answer, by API.
-        failures: What was wrong, as far as it is kept.
-        latency: Seconds at the median, at 99 % and of the slowest.
         asked: When the first question was asked, in seconds since the epoch.
+        ended: Whether they ask no more, and have all answers.
+        answered: How often, by method, tier, reason and cache state, with a space between.
+        failed: How often there was no answer, by method.
+        failures: What was wrong, as far as it is kept.
+        latency: Seconds at the median (p50), at 99 % (p99) and of the longest.
     """
 
-    answered: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-    latency: dict[str, float] = field(default_factory=dict)
-    asked: float = 0.0
+    asked: float
+    ended: bool
+    answered: Counter[str]
+    failed: Counter[str]
+    failures: list[str]
+    latency: dict[str, float]
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> Told:
+        """Read what callers tell."""
+        counters = {name: Counter(fields[name]) for name in ("answered", "failed")}
+        return cls(**{**fields, **counters})
 
     @property
     def total(self) -> int:
@@ -69,37 +78,28 @@ class Callers:
     namespace: Namespace
     pod: str
 
-    def lines(self) -> list[dict[str, Any]]:
-        """What they have said so far."""
-        text = self.namespace.kubectl("logs", self.pod)
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-    def answered_so_far(self) -> int:
-        """Answers up to now."""
-        return sum(sum(line["answered"].values()) for line in self.lines() if "answered" in line)
+    def told(self) -> Told:
+        """What they have been told so far."""
+        return Told.read(json.loads(self.namespace.through(self.pod, PORT, "told")))
 
     def wait_for_answers(self, number: int, *, seconds: float) -> None:
-        """Until so many answers have come."""
-        end = time.monotonic() + seconds
-        while self.answered_so_far() < number:
-            assert time.monotonic() < end, (
-                f"fewer than {number} answers within {seconds} s: {self.lines()[-5:]}"
-            )
-            time.sleep(0.5)
+        """Until so many answers have come since the beginning."""
+        self._until(lambda told: told.total >= number, seconds)
 
-    def stop(self) -> None:
-        """Tell them to ask no more."""
-        self.namespace.kubectl("exec", self.pod, "--", *_STOP)
+    def stop(self) -> Told:
+        """Tell them to ask no more, and wait for their last answers."""
+        self.namespace.through(self.pod, PORT, "stop")
+        return self.ended()
 
     def ended(self) -> Told:
-        """Wait for their last answers."""
-        phase = "jsonpath={.status.phase}=Succeeded"
-        self.namespace.wait(phase, f"pod/{self.pod}", seconds=END_SECONDS)
-        lines = self.lines()
-        told = Told(failures=[line["failure"] for line in lines if "failure" in line], asked=lines[0]["at"])
-        told.answered.update(lines[-1]["total"])
-        told.failed.update(lines[-1]["failed"])
-        told.latency.update(lines[-1]["latency"])
+        """Wait until they ask no more."""
+        return self._until(lambda told: told.ended, END_SECONDS)
+
+    def _until(self, holds: Callable[[Told], bool], seconds: float) -> Told:
+        end = time.monotonic() + seconds
+        while not holds(told := self.told()):
+            assert time.monotonic() < end, f"not within {seconds} s: {told}"
+            time.sleep(0.5)
         return told
 
 
@@ -144,8 +144,7 @@ def calling(
     """
     namespace.apply(pod(name, image, command=_command(*options, *groups)))
     try:
-        namespace.wait("condition=Ready", f"pod/{name}", seconds=START_SECONDS)
-        yield Callers(namespace, name)
+        yield _ready(namespace, name)
     finally:
         namespace.kubectl("delete", "pod", name, "--ignore-not-found")
 
@@ -155,9 +154,14 @@ def asked(namespace: Namespace, image: Image, *groups: str, options: tuple[str, 
     name = "one-question"
     namespace.apply(pod(name, image, command=_command(*options, *groups)))
     try:
-        return Callers(namespace, name).ended()
+        return _ready(namespace, name).ended()
     finally:
         namespace.kubectl("delete", "pod", name)
+
+
+def _ready(namespace: Namespace, name: str) -> Callers:
+    namespace.wait("condition=Ready", f"pod/{name}", seconds=START_SECONDS)
+    return Callers(namespace, name)
 
 
 def _command(*arguments: str) -> list[str]:

@@ -39,8 +39,7 @@ def told_while_deleted(release: Release, caller: Image, component: str, *how: st
         release.ready()
         release.settled()
         time.sleep(AFTERWARDS)
-        callers.stop()
-        return callers.ended()
+        return callers.stop()
 
 
 def kept(figures: Figures, name: str, told: Told) -> Told:

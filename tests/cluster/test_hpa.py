@@ -29,9 +29,8 @@ def test_load_scales_the_router_out(
         begun = record.mark("load")
         with calling(space, caller, "16:route:auto") as callers:
             out = record.wait("router", lambda point: point.ready > 1, seconds=OUT_SECONDS) - begun
-            callers.wait_for_answers(callers.answered_so_far() + 1000, seconds=60)
-            callers.stop()
-            told = callers.ended()
+            callers.wait_for_answers(callers.told().total + 1000, seconds=60)
+            told = callers.stop()
 
     figures.keep("hpa", seconds_out=round(out, 1), answered=told.total, failed=told.failed.total())
     assert told.failures == []

@@ -67,21 +67,21 @@ def test_an_upgrade_replaces_every_pod(
 ) -> None:
     space = release.namespace
     before, images_before = names_of(space), images_of(space, "router")
-    answered = load.answered_so_far()
+    answered = load.told().total
 
     release.upgrade(image_values, newer, SMALL)
     release.settled()
 
     assert before.isdisjoint(names_of(space))
     assert images_before.isdisjoint(images_of(space, "router"))
-    assert load.answered_so_far() > answered
+    assert load.told().total > answered
 
 
 def test_an_upgrade_brings_a_new_policy_into_force(
     release: Release, load: Callers, image_values: Values, newer: Values, caller: Image
 ) -> None:
     running = {pod["metadata"]["name"] for pod in release.namespace.pods("router")}
-    assert load.lines()
+    assert load.told().total
 
     release.upgrade(image_values, newer, SMALL, ALL_STRONG)
     until_strong_answers(release.namespace, caller, holds=True)
@@ -94,7 +94,7 @@ def test_an_upgrade_brings_a_new_policy_into_force(
 def test_a_rollback_takes_both_back(
     release: Release, load: Callers, image_values: Values, caller: Image
 ) -> None:
-    assert load.lines()
+    assert load.told().total
     release.rollback(revision=1)
     release.settled()
     until_strong_answers(release.namespace, caller, holds=False)
@@ -104,8 +104,7 @@ def test_a_rollback_takes_both_back(
 
 
 def test_no_request_failed_meanwhile(load: Callers, figures: Figures) -> None:
-    load.stop()
-    told = load.ended()
+    told = load.stop()
 
     figures.keep("rollouts", answered=told.total, failed=told.failed.total(), latency=told.latency)
     assert told.failures == []

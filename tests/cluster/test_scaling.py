@@ -68,8 +68,7 @@ class Run:
             time.sleep(SETTLED_SECONDS)
             self._look("backend", tier="weak")
             self._look("router")
-            callers.stop()
-            self.seen.told["weak"] = callers.ended()
+            self.seen.told["weak"] = callers.stop()
         self._ends("weak", begun)
 
     def classifier_is_loaded(self) -> None:
@@ -79,8 +78,7 @@ class Run:
             self._grows("classifier", 3, begun)
             time.sleep(SETTLED_SECONDS)
             self._look("classifier")
-            callers.stop()
-            self.seen.told["route"] = callers.ended()
+            self.seen.told["route"] = callers.stop()
         self._ends("classifier", begun)
 
     def nothing_is_loaded(self) -> None:
@@ -122,8 +120,7 @@ def observed(
             run.weak_is_loaded()
             run.classifier_is_loaded()
             run.nothing_is_loaded()
-            steady.stop()
-            seen.told["steady"] = steady.ended()
+            seen.told["steady"] = steady.stop()
     figures.keep("scaling", **_as_figures(seen))
     return seen
 

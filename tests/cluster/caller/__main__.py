@@ -1,4 +1,4 @@
-"""Callers that ask as long as they are let: started in the cluster, told to stop by SIGTERM.
+"""Callers that ask as long as they are let. What they were told is at /told, and /stop ends it.
 
     python -m cluster.caller --grpc dns:///router-headless:9000 --http http://router:8080/v1 4:chat:weak 2:whole:auto
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import signal
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -19,9 +18,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
+from aiohttp import web
+
 from cluster.caller.answers import Tally
 from cluster.caller.apis import Ask, by_grpc, by_openai
 
+PORT: Final = 8000
 WORDS: Final = (
     "river",
     "glass",
@@ -74,23 +76,29 @@ def _group(text: str) -> Group:
 
 
 async def main() -> None:
-    """Ask until SIGTERM or as often as told, let answers come, and tell the sums."""
-    told = options()
-    stop, tally = asyncio.Event(), Tally()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    tally.begin()
-    ticking = asyncio.create_task(_tick(tally))
+    """Ask until told to stop or as often as told, let answers come, and tell them as long as the pod is there."""
+    told, stop, tally = options(), asyncio.Event(), Tally()
+    await _listen(tally, stop)
     await asyncio.gather(
         *(_call(group, told, tally, stop) for group in told.groups for _ in range(group.count))
     )
-    ticking.cancel()
-    tally.end()
+    tally.ended = True
+    await asyncio.Event().wait()
 
 
-async def _tick(tally: Tally) -> None:
-    while True:
-        await asyncio.sleep(1)
-        tally.tick()
+async def _listen(tally: Tally, stop: asyncio.Event) -> None:
+    async def tell(_: web.Request) -> web.Response:
+        return web.json_response(tally.told())
+
+    async def end(_: web.Request) -> web.Response:
+        stop.set()
+        return web.Response()
+
+    application = web.Application()
+    application.add_routes([web.get("/told", tell), web.get("/stop", end)])
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, port=PORT).start()
 
 
 def _caller(group: Group, told: argparse.Namespace) -> AbstractAsyncContextManager[Ask]:

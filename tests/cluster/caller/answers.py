@@ -1,15 +1,16 @@
-"""What callers were answered, as lines of JSON: one a second with counts, one for each failure, one at the end."""
+"""What callers were answered: counted, and told to whoever asks."""
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
-LATENCIES = 200_000
+LATENCIES: Final = 200_000
 """Latencies that are kept; of a longer run the first ones."""
+FAILURES: Final = 100
+"""Failures that are kept with their text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,43 +34,39 @@ class Unfit(Exception):
 
 @dataclass(slots=True)
 class Tally:
-    """Counts answers and failures, and tells them."""
+    """Counts answers and failures."""
 
+    began: float = field(default_factory=time.time)
+    ended: bool = False
     answered: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
-    _second: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
     _seconds: list[float] = field(default_factory=list)
 
-    def begin(self) -> None:
-        """Tell that the first questions are asked now."""
-        _tell(asking=True)
-
-    def took(self, api: str, answer: Answer, seconds: float) -> None:
+    def took(self, method: str, answer: Answer, seconds: float) -> None:
         """Count an answer."""
-        name = f"{api} {answer.tier} {answer.reason} {answer.cache}"
-        self.answered[name] += 1
-        self._second[name] += 1
+        self.answered[f"{method} {answer.tier} {answer.reason} {answer.cache}"] += 1
         if len(self._seconds) < LATENCIES:
             self._seconds.append(seconds)
 
-    def lost(self, api: str, error: BaseException, seconds: float) -> None:
-        """Count a failure and tell it at once."""
-        self.failed[api] += 1
-        _tell(failure=f"{type(error).__name__}: {error}"[:2000], api=api, took=round(seconds, 3))
+    def lost(self, method: str, error: BaseException, seconds: float) -> None:
+        """Count a failure."""
+        self.failed[method] += 1
+        if len(self.failures) < FAILURES:
+            said = f"{type(error).__name__}: {error}"[:2000]
+            self.failures.append(f"{said} ({method}, after {seconds:.1f} s)")
 
-    def tick(self) -> None:
-        """Tell what was answered since the last time."""
-        _tell(answered=dict(self._second))
-        self._second.clear()
-
-    def end(self) -> None:
-        """Tell the sums, and latencies in seconds."""
-        self.tick()
+    def told(self) -> dict[str, object]:
+        """All of it, latencies in seconds, for a JSON encoder."""
         ordered = sorted(self._seconds) or [0.0]
-        latency = {share: round(ordered[int(share * (len(ordered) - 1))], 4) for share in (0.5, 0.99, 1.0)}
-        _tell(ended=True, total=dict(self.answered), failed=dict(self.failed), latency=latency)
-
-
-def _tell(**fields: object) -> None:
-    sys.stdout.write(json.dumps({"at": round(time.time(), 3), **fields}) + "\n")
-    sys.stdout.flush()
+        shares = {"p50": 0.5, "p99": 0.99, "longest": 1.0}
+        return {
+            "asked": self.began,
+            "ended": self.ended,
+            "answered": self.answered,
+            "failed": self.failed,
+            "failures": self.failures,
+            "latency": {
+                name: round(ordered[int(share * (len(ordered) - 1))], 4) for name, share in shares.items()
+            },
+        }
