@@ -103,22 +103,21 @@ class Callers:
         return told
 
 
-def pod(
-    name: str, image: Image, *, command: list[str], labels: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """A pod of the callers' image, with nothing that a restricted namespace forbids."""
+def pod(name: str, image: Image, *, command: list[str], port: int, path: str) -> dict[str, Any]:
+    """A pod of the callers' image, ready when it answers there, with nothing that a restricted namespace forbids."""
     container = {
         "name": name,
         "image": image.reference,
         "imagePullPolicy": "IfNotPresent",
         "command": command,
+        "readinessProbe": {"httpGet": {"port": port, "path": path}, "periodSeconds": 1},
         "securityContext": _SECURITY,
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
     }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app": name, **(labels or {})}},
+        "metadata": {"name": name, "labels": {"app": name}},
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
@@ -142,7 +141,7 @@ def calling(
         name: Their pod's name.
         options: What else it can be told.
     """
-    namespace.apply(pod(name, image, command=_command(*options, *groups)))
+    namespace.apply(pod(name, image, command=_command(*options, *groups), port=PORT, path="/told"))
     try:
         yield _ready(namespace, name)
     finally:
@@ -152,7 +151,7 @@ def calling(
 def asked(namespace: Namespace, image: Image, *groups: str, options: tuple[str, ...] = ("--most=1",)) -> Told:
     """What callers were told that ask a few times and end by themselves."""
     name = "one-question"
-    namespace.apply(pod(name, image, command=_command(*options, *groups)))
+    namespace.apply(pod(name, image, command=_command(*options, *groups), port=PORT, path="/told"))
     try:
         return _ready(namespace, name).ended()
     finally:

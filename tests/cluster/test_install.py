@@ -53,7 +53,9 @@ def test_the_classifiers_output_is_in_redis(installed: Release, caller: Image) -
 def test_a_trace_is_complete_in_a_collector(installed: Release, image_values: Values, caller: Image) -> None:
     space = installed.namespace
     command = ["python", "-m", "cluster.caller.collector"]
-    space.apply(pod("collector", caller, command=command), _service("collector", 4318))
+    space.apply(
+        pod("collector", caller, command=command, port=4318, path="/healthz"), _service("collector", 4318)
+    )
     space.wait("condition=Ready", "pod/collector", seconds=60)
     installed.upgrade(image_values, {"otel": {"endpoint": "http://collector:4318", "sampledShare": 1}})
 
