@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -14,7 +15,9 @@ from steersman.controller.adapters.lease import KubernetesLease
 from steersman.controller.lease import Lease
 from steersman.controller.ports import Leases
 from steersman.runtime.kubernetes.api import Conflict, Resource
-from steersman.runtime.kubernetes.client import KubernetesApi
+
+if TYPE_CHECKING:
+    from steersman.runtime.kubernetes.client import KubernetesApi
 
 NEW = Lease("a", 12, datetime(2026, 1, 1, 12, 0, 0, 123456, UTC), datetime(2026, 1, 1, 12, 0, 1, 5, UTC))
 LEASES = Resource("coordination.k8s.io", "v1", "leases")

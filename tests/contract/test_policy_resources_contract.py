@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,7 +27,9 @@ from steersman.controller.model import (
 )
 from steersman.controller.ports import PolicyResources
 from steersman.runtime.kubernetes.api import Missing
-from steersman.runtime.kubernetes.client import KubernetesApi
+
+if TYPE_CHECKING:
+    from steersman.runtime.kubernetes.client import KubernetesApi
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FULL = Status(

@@ -42,6 +42,15 @@ class FakeKubernetes:
     _ended: int = 0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def objects(self) -> Mapping[str, Object]:
+        """All objects, by name."""
+        return self._objects
+
+    def has(self, name: str) -> bool:
+        """Whether there is an object of this name."""
+        return name in self._objects
+
     def put(self, name: str, spec: Mapping[str, Any]) -> Object:
         """Make or change an object that has a spec."""
         return self.put_content(name, {"metadata": {"name": name}, "spec": spec})

@@ -10,28 +10,33 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-import yaml
 
 from fakes.policy_server import PolicyServer, policy_server
-from fixtures.controller_process import Controller, controller, until
-from fixtures.cut_line import CutLine, cut_line
+from fixtures import callers
+from fixtures.controller_process import Controller, controller
+from fixtures.cut_line import CutLine
 from fixtures.real_cluster import Space
 from steersman.controller.model import Report
 from steersman.runtime.kubernetes.api import Resource
-from steersman.runtime.kubernetes.client import KubernetesApi
 from unit.controller.examples import held, holds, refuses
+
+if TYPE_CHECKING:
+    from steersman.runtime.kubernetes.client import KubernetesApi
 
 pytestmark = pytest.mark.cluster
 
 POLICIES: Final = Resource("steersman.dev", "v1alpha1", "routingpolicies")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
-TAKEOVER_SECONDS: Final = 15.0
-"""Longest time without a leader after one was killed."""
+TAKEOVER_SECONDS: Final = 20.0
+"""Without a leader after one was killed: 12 s of its Lease, 2 s until the next look, and more on a busy machine."""
+
+until = partial(callers.until, seconds=60)
+"""Patient: processes start, and a busy machine is slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +104,6 @@ async def world(
         ]
         yield World(real_api, space, routers, name, made.uid)
     await asyncio.to_thread(space.kubectl, "delete", "routingpolicy", name)
-
-
-@pytest.fixture
-async def line(space: Space, tmp_path: Path) -> AsyncIterator[tuple[CutLine, Path]]:
-    """A line to the API server that can be cut, and a kubeconfig that leads through it."""
-    config = yaml.safe_load(space.kubeconfig.read_text())
-    (cluster,) = (each["cluster"] for each in config["clusters"])
-    server = urlsplit(cluster["server"])
-    assert server.hostname
-    async with cut_line(server.hostname, server.port or 443) as (line, port):
-        cluster |= {"server": f"https://127.0.0.1:{port}", "tls-server-name": server.hostname}
-        path = tmp_path / "kubeconfig"
-        path.write_text(yaml.safe_dump(config))
-        yield line, path
 
 
 def says(status: Mapping[str, Any], type_: str) -> tuple[str, str]:
@@ -227,7 +218,7 @@ async def test_a_router_that_goes_silent_is_told_of_and_so_is_its_return(world: 
         await world.becomes(programmed)
         await world.routers[1].die()
         status = await world.becomes(lambda one: says(one, "Programmed") == ("Unknown", "RoutersSilent"))
-        assert "1 not heard for 2 s" in str(status["conditions"])
+        assert "1 not heard for 5 s" in str(status["conditions"])
         await world.routers[1].start(holds("another", held(1), uid=world.uid))
         await world.becomes(programmed)
 

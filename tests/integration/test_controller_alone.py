@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
-from fixtures.controller_process import SERVICES, controller, until
+from fakes.api_server import kubeconfig
+from fixtures.callers import until
+from fixtures.controller_process import SERVICES, controller
 
 pytestmark = pytest.mark.slow  # each test has a process of its own
 
@@ -19,17 +20,7 @@ pytestmark = pytest.mark.slow  # each test has a process of its own
 @pytest.fixture
 def nowhere(tmp_path: Path) -> Path:
     """A kubeconfig that names an API server where there is none."""
-    path = tmp_path / "kubeconfig"
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "nowhere", "cluster": {"server": "http://127.0.0.1:9"}}],
-        "users": [{"name": "nobody", "user": {}}],
-        "contexts": [{"name": "here", "context": {"cluster": "nowhere", "user": "nobody"}}],
-        "current-context": "here",
-    }
-    path.write_text(yaml.safe_dump(config))
-    return path
+    return kubeconfig(tmp_path, "http://127.0.0.1:9")
 
 
 async def test_while_the_api_is_away_it_lives_is_not_ready_and_does_not_lead(nowhere: Path) -> None:

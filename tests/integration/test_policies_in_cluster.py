@@ -8,31 +8,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import grpc
 import pytest
 import yaml
 
 from fixtures.callers import Caller, metric, until
-from fixtures.cut_line import CutLine, cut_line
+from fixtures.cut_line import CutLine
 from fixtures.real_cluster import Space
+from fixtures.router_in_cluster import router_in_cluster
 from fixtures.router_process import NOWHERE, behind, policies, write
 from steersman.api.v1 import policy_service_pb2 as pb, policy_service_pb2_grpc
-from steersman.local.ports import Ports
-from steersman.router.app import app
-from steersman.router.settings import (
-    ClassifierServer,
-    DecisionCache,
-    HttpServer,
-    Kubernetes,
-    RouterSettings,
-)
-from steersman.runtime.settings import GrpcServer, MetricsServer
 
 pytestmark = pytest.mark.cluster
-
-FILE = policies(behind(NOWHERE), behind(NOWHERE), threshold=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +53,11 @@ class Running:
 
 @asynccontextmanager
 async def router(space: Space, line: CutLine, kubeconfig: Path, folder: Path) -> AsyncIterator[Running]:
-    ports = Ports()
-    rpc, http, metrics = (f"127.0.0.1:{ports.take()}" for _ in range(3))
-    policy_file = folder / "policies.yaml"
-    write(policy_file, FILE)
-    settings = RouterSettings(
-        policy_file=policy_file,
-        grpc=GrpcServer(address=rpc),
-        http=HttpServer(address=http),
-        metrics=MetricsServer(address=metrics),
-        classifier=ClassifierServer(target=NOWHERE),
-        cache=DecisionCache(url=f"redis://{NOWHERE}/0"),
-        kubernetes=Kubernetes(
-            policies=True, endpoint_slices=True, namespace=space.name, kubeconfig=kubeconfig
-        ),
-    )
-    async with app(settings), grpc.aio.insecure_channel(rpc) as channel:
-        yield Running(Caller(channel), f"http://{metrics}/metrics", policy_file, line)
-
-
-@pytest.fixture
-async def line(space: Space, tmp_path: Path) -> AsyncIterator[tuple[CutLine, Path]]:
-    """A line to the API server that can be cut, and a kubeconfig that leads through it."""
-    config = yaml.safe_load(space.kubeconfig.read_text())
-    (cluster,) = (each["cluster"] for each in config["clusters"])
-    server = urlsplit(cluster["server"])
-    assert server.hostname
-    async with cut_line(server.hostname, server.port or 443) as (line, port):
-        cluster |= {"server": f"https://127.0.0.1:{port}", "tls-server-name": server.hostname}
-        path = tmp_path / "kubeconfig"
-        path.write_text(yaml.safe_dump(config))
-        yield line, path
+    async with (
+        router_in_cluster(space, folder, kubeconfig=kubeconfig) as one,
+        grpc.aio.insecure_channel(one.grpc) as channel,
+    ):
+        yield Running(Caller(channel), one.metrics, one.policy_file, line)
 
 
 @pytest.fixture

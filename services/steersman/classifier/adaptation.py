@@ -22,10 +22,12 @@ from typing import Any, Final
 import numpy as np
 
 import steersman
-from steersman.classifier import artefact, evaluation
-from steersman.classifier.benchmarks import Benchmark
+from steersman.classifier import artefact
 from steersman.classifier.embeddings import Identity, StaticEmbeddings, locate
 from steersman.classifier.errors import ArtefactError
+from steersman.classifier.evaluation import measures
+from steersman.classifier.evaluation.benchmark import Benchmark
+from steersman.classifier.evaluation.bootstrap import Estimate, bootstrap
 from steersman.classifier.fitting import Linear, logistic, ridge, spherical_kmeans
 from steersman.classifier.labels import Labels
 from steersman.classifier.methods import Progress
@@ -50,9 +52,9 @@ class Adapted:
     """What an adaptation came to."""
 
     digest: str
-    before: evaluation.Estimate
+    before: Estimate
     """APGR of the old head on the labels."""
-    after: evaluation.Estimate
+    after: Estimate
     """APGR of the new one, each label scored by a head that did not see it."""
 
 
@@ -135,21 +137,19 @@ def _head(
     )
 
 
-def _apgr(labels: Labels, scores: Floats, *, seed: int) -> evaluation.Estimate:
+def _apgr(labels: Labels, scores: Floats, *, seed: int) -> Estimate:
     """With its bootstrap interval over the labels."""
     measured = Benchmark("labels", labels.texts, strong=labels.gains, weak=np.zeros_like(labels.gains))
-    *_, result = evaluation.evaluate(
-        [measured], method="head", rate=lambda _: scores, resamples=_RESAMPLES, seed=seed
-    )
-    return result.measures["APGR"]
+    ranked = measures.of_ranking(measured, scores)
+    return bootstrap(ranked, queries=len(scores), resamples=_RESAMPLES, seed=seed)[measures.APGR].at()
 
 
 def _manifest(
     base: Mapping[str, Any],
     labels: Labels,
     *,
-    before: evaluation.Estimate,
-    after: evaluation.Estimate,
+    before: Estimate,
+    after: Estimate,
     seed: int,
 ) -> dict[str, Any]:
     kept = ("method", "bounds", "text_features", "embeddings")

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from steersman.classifier import whole_files
 from steersman.classifier.errors import ArtefactError
 
 HEAD = "head.safetensors"
@@ -48,7 +49,7 @@ def write(directory: Path, *, tensors: Tensors, manifest: Mapping[str, Any]) -> 
         files[configuration] = _with_digest(text, version=directory.name, digest=digest).encode()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _replace_all(files)
+        whole_files.replace_all(files)
     except OSError as error:
         raise ArtefactError(f"cannot write {error.filename}: {error.strerror}") from error
     return digest
@@ -91,17 +92,3 @@ def _with_digest(configuration: str, *, version: str, digest: str) -> str:
         return entry.sub(rf"\g<1>{digest}\g<2>", configuration)
     added = f'parameters {{ key: "{DIGEST}.{version}" value: {{ string_value: "{digest}" }} }}\n'
     return configuration.rstrip("\n") + "\n" + added
-
-
-def _replace_all(files: Mapping[Path, bytes]) -> None:
-    """Put every file in place by renaming, once all of them are on disk."""
-    partial = {path: path.with_name(f".{path.name}.partial") for path in files}
-    try:
-        for path, content in files.items():
-            partial[path].write_bytes(content)
-        for path in files:
-            partial[path].replace(path)
-    finally:
-        for path in partial.values():
-            if path.is_file():
-                path.unlink()

@@ -9,33 +9,21 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
+from steersman.classifier.evaluation.benchmark import Benchmark
+from steersman.classifier.json_lines import Line
 
 FOLDER = "routellm_eval"
 STRONG = "gpt-4-1106-preview"
 WEAK = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 """The paper's pair of models, by the names of its files."""
-
-
-@dataclass(frozen=True, slots=True)
-class Benchmark:
-    """Prompts, and how well each model answered them."""
-
-    name: str
-    prompts: tuple[str, ...]
-    strong: npt.NDArray[np.float64]
-    """Quality of the strong model's answer to each prompt, in the benchmark's own units."""
-    weak: npt.NDArray[np.float64]
 
 
 def read_all(data: Path) -> tuple[Benchmark, ...]:
@@ -68,46 +56,68 @@ def sha256_of_files(data: Path) -> dict[str, str]:
 
 def _mt_bench(folder: Path) -> Benchmark:
     scores: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
-    for row in _json_lines(folder / "judgements.jsonl", columns=("question_id", "model", "score")):
-        scores[row["question_id"], row["model"].rpartition("/")[2]].append(float(row["score"]))
+    for line in _lines(folder / "judgements.jsonl"):
+        model = line.column("model").rpartition("/")[2]
+        scores[line.column("question_id"), model].append(float(line.column("score")))
     left_out = _contaminated(folder)
     questions = [
-        (row["turns"][0], row["question_id"])
-        for row in _json_lines(folder / "question.jsonl", columns=("question_id", "turns"))
-        if row["turns"][0] not in left_out
+        line for line in _lines(folder / "question.jsonl") if line.column("turns")[0] not in left_out
     ]
     strong, weak = (
-        [_mean(scores[key, model.rpartition("/")[2]], folder) for _, key in questions]
+        [_mean(scores[line.column("question_id"), model.rpartition("/")[2]], folder) for line in questions]
         for model in (STRONG, WEAK)
     )
-    return _benchmark("mt_bench", [prompt for prompt, _ in questions], strong=strong, weak=weak)
+    return _benchmark(
+        "mt_bench",
+        [line.column("turns")[0] for line in questions],
+        strong=strong,
+        weak=weak,
+        subjects=[str(line.row.get("category", "mt_bench")) for line in questions],
+    )
 
 
 def _mmlu(folder: Path) -> Benchmark:
     files = sorted((folder / "responses").glob("*.csv"))
-    return _answered("mmlu", folder, files=files)
+    return _answered("mmlu", folder, files={file.stem.removeprefix("mmlu_"): file for file in files})
 
 
 def _gsm8k(folder: Path) -> Benchmark:
-    return _answered("gsm8k", folder, files=[folder / "gsm8k_responses.csv"])
+    return _answered("gsm8k", folder, files={"gsm8k": folder / "gsm8k_responses.csv"})
 
 
-def _answered(name: str, folder: Path, *, files: list[Path]) -> Benchmark:
+def _answered(name: str, folder: Path, *, files: Mapping[str, Path]) -> Benchmark:
+    """Questions by subject, each answered rightly or not."""
     left_out = _contaminated(folder)
-    rows = [row for file in files for row in _csv_rows(file) if row["prompt"] not in left_out]
-    strong, weak = ([float(row[model] == "True") for row in rows] for model in (STRONG, WEAK))
-    return _benchmark(name, [row["prompt"] for row in rows], strong=strong, weak=weak)
+    rows = [
+        (subject, row)
+        for subject, file in files.items()
+        for row in _csv_rows(file)
+        if row["prompt"] not in left_out
+    ]
+    strong, weak = ([float(row[model] == "True") for _, row in rows] for model in (STRONG, WEAK))
+    prompts = [row["prompt"] for _, row in rows]
+    return _benchmark(name, prompts, strong=strong, weak=weak, subjects=[subject for subject, _ in rows])
 
 
-def _benchmark(name: str, prompts: list[str], *, strong: list[float], weak: list[float]) -> Benchmark:
+def _benchmark(
+    name: str, prompts: list[str], *, strong: list[float], weak: list[float], subjects: list[str]
+) -> Benchmark:
     if not prompts:
         raise DataError(f"the benchmark {name} has no prompts")
-    return Benchmark(name=name, prompts=tuple(prompts), strong=np.array(strong), weak=np.array(weak))
+    return Benchmark(
+        name=name,
+        prompts=tuple(prompts),
+        strong=np.array(strong),
+        weak=np.array(weak),
+        strong_model=STRONG,
+        weak_model=WEAK,
+        columns={"source": tuple(subjects), "subject": tuple(subjects)},
+    )
 
 
 def _contaminated(folder: Path) -> frozenset[str]:
-    rows = _json_lines(folder / "contaminated_prompts.jsonl", columns=("eval_prompt",))
-    return frozenset(row["eval_prompt"] for row in rows)
+    lines = _lines(folder / "contaminated_prompts.jsonl")
+    return frozenset(line.column("eval_prompt") for line in lines)
 
 
 def _mean(scores: list[float], folder: Path) -> float:
@@ -116,30 +126,16 @@ def _mean(scores: list[float], folder: Path) -> float:
     return sum(scores) / len(scores)
 
 
-def _json_lines(path: Path, *, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    # Not splitlines, which also splits at separators that JSON strings may hold.
-    for number, line in enumerate(_text(path).rstrip("\n").split("\n"), start=1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}, line {number}: not JSON") from error
-        if missing := [column for column in columns if column not in row]:
-            raise DataError(f"{path}, line {number}: no column '{missing[0]}'")
-        yield row
+def _lines(path: Path) -> Iterator[Line]:
+    return json_lines.parse(json_lines.read(path), path)
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
-    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+    try:
+        text = json_lines.read(path).decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     if missing := [column for column in ("prompt", STRONG, WEAK) if column not in (reader.fieldnames or ())]:
         raise DataError(f"{path} has no column '{missing[0]}'")
     yield from reader
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return file.read()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8") from error

@@ -7,9 +7,7 @@ tell a prompt.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -20,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
 
 FEWEST: Final = 20
@@ -58,7 +57,7 @@ def read(path: Path, *, strong: str = "strong", weak: str = "weak") -> Labels:
     Raises:
         DataError: It cannot be read, a row has no label, or the labels are too few or all the same.
     """
-    content = _content(path)
+    content = json_lines.read(path)
     gains: defaultdict[str, list[float]] = defaultdict(list)
     for prompt, gain in _labels(content, path, strong=strong, weak=weak):
         gains[prompt].append(gain)
@@ -79,27 +78,15 @@ def _check(gains: list[list[float]], path: Path) -> None:
         raise DataError(f"all labels in {path} say the same; nothing can be learnt from them")
 
 
-def _content(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError) as error:
-        raise DataError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-
-
 def _labels(content: bytes, path: Path, *, strong: str, weak: str) -> Iterator[tuple[str, float]]:
-    # Not splitlines, which also splits at separators that JSON strings may hold.
-    for number, line in enumerate(content.rstrip(b"\n").split(b"\n") if content else (), start=1):
+    for line in json_lines.parse(content, path):
+        prompt = line.column("prompt")
+        if not isinstance(prompt, str):
+            raise line.wrong("column 'prompt' should be a text")
         try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{path}, line {number}: not JSON in UTF-8") from error
-        if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
-            raise DataError(f"{path}, line {number}: no column 'prompt'")
-        try:
-            yield row["prompt"], _gain(row, strong=strong, weak=weak)
+            yield prompt, _gain(line.row, strong=strong, weak=weak)
         except _NoLabel as error:
-            raise DataError(f"{path}, line {number}: {error}") from None
+            raise line.wrong(str(error)) from None
 
 
 def _gain(row: Mapping[str, Any], *, strong: str, weak: str) -> float:

@@ -18,6 +18,34 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Curves:
+    """One curve a row, from (0, 0) to (1, 1), shape `(curves, points)`."""
+
+    share: Floats
+    """Share of strong calls, never falling."""
+    recovered: Floats
+    """Performance gap recovered; NaN where strong is no better than weak, so that there is no gap to recover."""
+
+    def apgr(self) -> Floats:
+        """Area under each curve: .5 for a random router, above 1 is possible where weak is at times the better."""
+        steps, heights = np.diff(self.share), self.recovered[:, 1:] + self.recovered[:, :-1]
+        return np.asarray(np.einsum("ij,ij->i", steps, heights) / 2)
+
+    def cpt(self, percent: float) -> Floats:
+        """Least share of strong calls, in [0, 1], that recovers so many percent of the gap."""
+        target = percent / 100
+        reached = self.recovered >= target
+        end = np.maximum(reached.argmax(axis=1), 1)
+        row = np.arange(len(end))
+        low, high = self.recovered[row, end - 1], self.recovered[row, end]
+        start, stop = self.share[row, end - 1], self.share[row, end]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            crossing = start + (target - low) / (high - low) * (stop - start)
+        # A target that is reached at once needs no call, and what is never reached has no share.
+        return np.where(reached[:, 0], start, np.where(reached.any(axis=1), crossing, np.nan))
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
     """Share of strong calls against the performance gap recovered, from (0, 0) to (1, 1)."""
 
@@ -26,20 +54,15 @@ class Curve:
     """NaN where strong is no better than weak, so that there is no gap to recover."""
 
     def apgr(self) -> float:
-        """Area under the curve: .5 for a random router, above 1 is possible where weak is at times the better."""
-        steps, heights = np.diff(self.share), self.recovered[1:] + self.recovered[:-1]
-        return float(steps @ heights / 2)
+        """Area under the curve."""
+        return float(self._alone().apgr()[0])
 
     def cpt(self, percent: float) -> float:
         """Least share of strong calls, in [0, 1], that recovers so many percent of the gap."""
-        target = percent / 100
-        reached = np.flatnonzero(self.recovered >= target)
-        if not reached.size:
-            return float("nan")
-        end = max(int(reached[0]), 1)
-        low, high = self.recovered[end - 1], self.recovered[end]
-        part = (target - low) / (high - low)
-        return float(self.share[end - 1] + part * (self.share[end] - self.share[end - 1]))
+        return float(self._alone().cpt(percent)[0])
+
+    def _alone(self) -> Curves:
+        return Curves(share=self.share[None], recovered=self.recovered[None])
 
 
 class Ranking:
@@ -54,15 +77,31 @@ class Ranking:
         self._order = np.argsort(-scores, kind="stable")
         ranked = scores[self._order]
         self._starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
-        self._gains = gains[self._order]
+        self._gains = gains
 
-    def curve(self, counts: Floats | None = None) -> Curve:
-        """The curve where each query counts so often; once, if not told."""
-        times = np.ones_like(self._gains) if counts is None else counts[self._order]
-        queries = np.add.reduceat(times, self._starts)
-        gained = np.add.reduceat(times * self._gains, self._starts)
-        total = gained.sum() if gained.sum() > 0 else np.nan
-        return Curve(
-            share=np.concatenate(([0.0], np.cumsum(queries) / queries.sum())),
-            recovered=np.concatenate(([0.0], np.cumsum(gained))) / total,
+    def curve(self) -> Curve:
+        """The curve where each query counts once."""
+        curves = self.curves(np.ones((1, len(self._gains))))
+        return Curve(share=curves.share[0], recovered=curves.recovered[0])
+
+    def curves(self, counts: Floats) -> Curves:
+        """The curves where each query counts so often, one a row of shape `(curves, queries)`."""
+        queries, gained = self.sent(counts), self.sent(counts * self._gains)
+        total = gained[:, -1:]
+        return Curves(
+            share=queries / queries[:, -1:],
+            recovered=gained / np.where(total > 0, total, np.nan),
         )
+
+    def sent(self, amounts: Floats) -> Floats:
+        """Sums of a per-query amount over what goes to strong, as ever lower scores do, from nothing to all.
+
+        One column for each step of the ranking, tied queries being one step, and one more for the start.
+        """
+        ranked = amounts[:, self._order]
+        steps = (
+            ranked if len(self._starts) == ranked.shape[1] else np.add.reduceat(ranked, self._starts, axis=1)
+        )
+        sums = np.zeros((len(steps), steps.shape[1] + 1))
+        np.cumsum(steps, axis=1, out=sums[:, 1:])
+        return sums

@@ -6,9 +6,7 @@ prompt, or when it shares a run of ten words with one: benchmarks leak into each
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
 
 RUN_WORDS = 10
@@ -95,8 +94,8 @@ def read(folder: Path, source: Source, *, forbidden: frozenset[int]) -> Examples
         DataError: The file is missing, empty or malformed, or lacks a column or a model.
     """
     path = _only_file(folder)
-    content = _read_bytes(path)
-    rows = list(_parse(content, path))
+    content = json_lines.read(path)
+    rows = [_prompted(line) for line in json_lines.parse(content, path)]
     if not rows:
         raise DataError(f"{path} has no rows")
     allowed = [row for row in rows if not row.get("near_eval") and forbidden.isdisjoint(_runs(row["prompt"]))]
@@ -153,31 +152,14 @@ def _runs(prompt: str) -> Iterator[int]:
         yield hash(tuple(words[start : start + RUN_WORDS]))
 
 
+def _prompted(line: json_lines.Line) -> Row:
+    if not isinstance(line.column("prompt"), str):
+        raise line.wrong("column 'prompt' should be a text")
+    return line.row
+
+
 def _only_file(folder: Path) -> Path:
     files = sorted(folder.glob("*.jsonl.gz"))
     if len(files) != 1:
         raise DataError(f"{folder} should hold one *.jsonl.gz file and holds {len(files)}")
     return files[0]
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _parse(content: bytes, path: Path) -> Iterator[Row]:
-    try:
-        text = gzip.decompress(content).decode() if content else ""
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no gzip file of UTF-8 lines") from error
-    # Not splitlines, which also splits at separators that JSON strings may hold.
-    for number, line in enumerate(text.rstrip("\n").split("\n") if text else (), start=1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}, line {number}: not JSON") from error
-        if not isinstance(row, dict) or not isinstance(row.get("prompt"), str):
-            raise DataError(f"{path}, line {number}: no column 'prompt'")
-        yield row

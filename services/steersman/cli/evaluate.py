@@ -1,49 +1,124 @@
-"""`steersman evaluate`: an artefact on RouteLLM's benchmarks, beside random, oracle and prompt length."""
+"""`steersman evaluate`: classifiers on benchmarks, beside random, oracle and prompt length."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
-import os
-from collections.abc import Sequence
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from steersman.classifier import artefact, benchmarks, evaluation, methods
-from steersman.classifier.errors import ArtefactError, DataError
-from steersman.classifier.evaluation import Estimate, Result
-from steersman.classifier.scores import Scorer
+from steersman.classifier import benchmarks, whole_files
+from steersman.classifier.errors import DataError
+from steersman.classifier.evaluation import evaluating, prices
+from steersman.classifier.evaluation.evaluating import Evaluation, Settings
+from steersman.classifier.evaluation.operating import Share, Threshold
+from steersman.cli import numbers
+from steersman.cli.evaluation import contenders, sets, tables
+from steersman.cli.evaluation.contenders import Contender
+from steersman.cli.evaluation.document import Provenance, document, provenance
 
 NAME = "evaluate"
-HELP = "measure a classifier on MT Bench, MMLU and GSM8K"
+HELP = "measure classifiers on MT Bench, MMLU, GSM8K, other pairs of models or any data"
 DESCRIPTION = (
-    "Measure how much quality a classifier keeps for how many strong calls, as the RouteLLM paper does: CPT(50), "
-    "CPT(80) and APGR with bootstrap 95 % intervals, beside random, oracle and prompt length."
+    "Measure how much quality a classifier keeps for how many strong calls, as the RouteLLM and RouterBench papers do: "
+    "CPT(50), CPT(80), APGR, and AIQ where costs are known, with bootstrap 95 % intervals, beside random, oracle and "
+    "prompt length; for all queries and by group."
 )
 _DEFAULT_ARTEFACT = Path("triton_models/static_head/1")
+_DEFAULT_SHARE = Share(0.3)
+_PAGE = "report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help=f"data folder that holds {benchmarks.FOLDER}"
+    _add_what(parser.add_argument_group("what is measured"))
+    _add_how(parser.add_argument_group("how it is measured"))
+    results = parser.add_argument_group("results")
+    results.add_argument("--json", type=Path, metavar="FILE", help="write every figure there as well")
+    results.add_argument(
+        "--plots",
+        type=Path,
+        metavar="DIR",
+        help=f"write plots (PNG) and a page with all of it ({_PAGE}) there",
     )
-    parser.add_argument(
+
+
+def _add_what(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR|FILE",
+        help=f"data folder that holds {benchmarks.FOLDER}, or a file of rows (.jsonl, .jsonl.gz)",
+    )
+    group.add_argument("--strong", metavar="MODEL", help="of a file: the strong model, by its name there")
+    group.add_argument("--weak", metavar="MODEL", help="of a file: the weak model")
+    group.add_argument(
+        "--text", default="prompt", metavar="COLUMN", help="of a file: what is routed (default: %(default)s)"
+    )
+    group.add_argument(
+        "--transfer", action="store_true", help="of a folder: other pairs of models on its questions as well"
+    )
+    group.add_argument(
         "--artefact",
         type=Path,
-        default=_DEFAULT_ARTEFACT,
+        action="append",
         metavar="DIR",
-        help="what `steersman train` wrote (default: %(default)s)",
+        help="what `steersman train` wrote, or a model or a repository of them; may be repeated "
+        f"(default: {_DEFAULT_ARTEFACT})",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there as well")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap (default: 0)")
-    parser.add_argument(
+
+
+def _add_how(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--share",
+        dest="points",
+        type=_share,
+        action="append",
+        metavar="S",
+        help=f"tell what sending this part to strong does; may be repeated (default: {_DEFAULT_SHARE.share})",
+    )
+    group.add_argument(
+        "--threshold",
+        dest="points",
+        type=_threshold,
+        action="append",
+        metavar="T",
+        help="the same of sending scores from T on; may be repeated",
+    )
+    group.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="tell it by group as well: language, length, source or any column of the data; may be repeated",
+    )
+    group.add_argument(
+        "--price-strong",
+        type=numbers.positive,
+        metavar="USD",
+        help="a million tokens, where no cost is known",
+    )
+    group.add_argument(
+        "--price-weak", type=numbers.positive, metavar="USD", help="the same of the weak model"
+    )
+    group.add_argument(
+        "--answer-tokens",
+        type=numbers.count,
+        default=prices.ANSWER_TOKENS,
+        metavar="N",
+        help="tokens of an answer, where no cost is known (default: %(default)s)",
+    )
+    group.add_argument(
+        "--seed", type=numbers.seed, default=0, metavar="N", help="seed of the bootstrap (default: 0)"
+    )
+    group.add_argument(
         "--resamples",
-        type=_positive,
+        type=numbers.count,
         default=1000,
         metavar="N",
         help="bootstrap resamples (default: %(default)s)",
@@ -51,66 +126,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, errors: Console) -> None:
-    """Evaluate, and print a table on standard output."""
-    if not options.data.is_dir():
-        raise DataError(f"{options.data} is no folder")
-    _, manifest = artefact.read(options.artefact)
-    if manifest.get("method") not in methods.names():
-        raise ArtefactError(f"{options.artefact} holds an artefact of no known method")
-    scorer = methods.named(manifest["method"]).load(options.artefact, os.environ)
-    with errors.status("evaluating"):
-        results = tuple(
-            evaluation.evaluate(
-                benchmarks.read_all(options.data),
-                method=manifest["method"],
-                rate=lambda prompts: _rate(scorer, prompts),
-                resamples=options.resamples,
-                seed=options.seed,
-            )
-        )
+    """Evaluate, write what is asked for, and print tables on standard output."""
+    settings = Settings(
+        points=tuple(dict.fromkeys(options.points or [_DEFAULT_SHARE])),
+        columns=tuple(dict.fromkeys(options.group)),
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    if options.plots is not None and find_spec("matplotlib") is None:
+        raise DataError("--plots needs matplotlib; install steersman[trainer]")
+    data = sets.read(options)
+    contending = contenders.load_all(options.artefact or [_DEFAULT_ARTEFACT])
+    evaluations = tuple(_evaluated(data, contending, settings, errors))
+    _write(options, evaluations, provenance(contending, data.files, settings))
+    tables.show(evaluations, tables.output())
+
+
+def _evaluated(
+    data: sets.Sets, contending: Sequence[Contender], settings: Settings, errors: Console
+) -> Iterator[Evaluation]:
+    with errors.status("evaluating") as status:
+        methods = {each.name: functools.partial(each.rate, progress=status.update) for each in contending}
+        for benchmark in data.benchmarks:
+            yield evaluating.evaluate(benchmark, methods, settings)
+
+
+def _write(options: argparse.Namespace, evaluations: Sequence[Evaluation], origin: Provenance) -> None:
+    files: dict[Path, bytes] = {}
     if options.json is not None:
-        _write(options.json, results, options=options, digest=manifest[artefact.DIGEST])
-    Console().print(_table(results))
-
-
-def _rate(scorer: Scorer, prompts: Sequence[str]) -> evaluation.Floats:
-    return scorer.score(prompts).score.astype(np.float64)
-
-
-def _table(results: Sequence[Result]) -> Table:
-    measures = tuple(results[0].measures)
-    table = Table(title="Share of strong calls (CPT, lower is better) and performance gap recovered (APGR)")
-    table.add_column("benchmark")
-    table.add_column("method")
-    for name in measures:
-        table.add_column(name, justify="right")
-    for index, result in enumerate(results):
-        ends = index + 1 == len(results) or results[index + 1].benchmark != result.benchmark
-        cells = (_cell(result.measures[name]) for name in measures)
-        table.add_row(f"{result.benchmark} (n={result.queries})", result.method, *cells, end_section=ends)
-    return table
-
-
-def _cell(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f} [dim]({estimate.low:.3f} to {estimate.high:.3f})[/dim]"
-
-
-def _write(path: Path, results: Sequence[Result], *, options: argparse.Namespace, digest: str) -> None:
-    described = {
-        artefact.DIGEST: digest,
-        "seed": options.seed,
-        "resamples": options.resamples,
-        "files": benchmarks.sha256_of_files(options.data),
-        "results": [dataclasses.asdict(result) for result in results],
-    }
+        files[options.json] = document(evaluations, origin)
+    if options.plots is not None:
+        files |= {options.plots / name: content for name, content in _report(evaluations, origin)}
     try:
-        path.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        for path in files:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        whole_files.replace_all(files)
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from error
+        raise DataError(f"cannot write {error.filename}: {error.strerror}") from error
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+def _report(evaluations: Sequence[Evaluation], origin: Provenance) -> Iterator[tuple[str, bytes]]:
+    from steersman.cli.evaluation import page, plots  # noqa: PLC0415  # matplotlib takes a second to import
+
+    drawn: dict[str, dict[str, bytes]] = {}
+    for evaluation in evaluations:
+        name = evaluation.benchmark.name
+        drawn[name] = {"performance gap recovered by share of strong calls": plots.recovered(evaluation)}
+        if evaluation.benchmark.costs:
+            drawn[name]["quality by cost"] = plots.quality(evaluation)
+        stem = re.sub(r"[^\w.-]+", "_", name)
+        yield from zip((f"{stem}.png", f"{stem}_cost.png"), drawn[name].values(), strict=False)
+    yield _PAGE, page.page(evaluations, origin, drawn)
+
+
+def _share(text: str) -> Share:
+    return Share(numbers.part(text))
+
+
+def _threshold(text: str) -> Threshold:
+    return Threshold(numbers.part(text))

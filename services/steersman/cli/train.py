@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from steersman.classifier import adaptation, labels, methods
 from steersman.classifier.errors import DataError
-from steersman.classifier.evaluation import Estimate
+from steersman.classifier.evaluation.bootstrap import Estimate
 
 NAME = "train"
 HELP = "train a classifier and write its artefact"

@@ -21,6 +21,7 @@ from steersman.controller.ports import PolicyResources
 from steersman.controller.retries import Retries
 from steersman.controller.routers import Routers, View
 from steersman.controller.status import Seen, in_force, status_of, worth_writing
+from steersman.runtime.backoff import Backoff
 from steersman.runtime.kubernetes.api import ApiError, Missing, Unreachable
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Pace:
     round: float = 5.0
     """From one round to the next."""
     eager: float = 1.0
-    """The same while routers are about to take up a policy."""
+    """The same, at first, while routers are about to take up a policy; then ever longer."""
     numbers: float = 30.0
     """Shares and boundaries are written at most this often."""
     refresh: float = 600.0
@@ -90,11 +91,13 @@ class Reconciling:
     _known: Sequence[PolicyResource] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _written: dict[Uid, tuple[str, Status]] = field(default_factory=dict)
-    """What was written, and upon which version of the resource, until a newer one is seen."""
+    """What was written, and upon which version of the resource; good until another version is seen."""
     _retries: Retries = field(init=False)
+    _eager: Backoff = field(init=False)
 
     def __post_init__(self) -> None:
         self._retries = Retries(_SHORTEST_PAUSE_SECONDS, self.pace.longest_pause, self.clock)
+        self._eager = Backoff(self.pace.eager, self.pace.round)
 
     async def run(self) -> None:
         """Work, without end."""
@@ -102,9 +105,9 @@ class Reconciling:
             group.create_task(self.resources.follow(self.apply))
             while True:
                 self._changed.clear()
-                eager = await self.round()
+                pause = self._eager.next() if await self.round() else self.pace.round
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self.pace.eager if eager else self.pace.round):
+                    async with asyncio.timeout(pause):
                         await self._changed.wait()
                 await asyncio.sleep(_BREATH_SECONDS)
 
@@ -112,13 +115,10 @@ class Reconciling:
         """These are the resources now."""
         if _specs(resources) != _specs(self._known or ()):
             self._changed.set()
-        self._known = resources
-        self._written = {
-            each.uid: self._written[each.uid]
-            for each in resources
-            if each.uid in self._written and self._written[each.uid][0] == each.version
-        }
-        self._retries.keep({_API, *(each.uid for each in resources)})
+            self._eager.reset()
+        self._known, uids = resources, {each.uid for each in resources}
+        self._written = {uid: written for uid, written in self._written.items() if uid in uids}
+        self._retries.keep({_API, *uids})
 
     async def round(self) -> bool:
         """Ask the routers once, then see to each resource; whether something is about to change."""
@@ -177,9 +177,8 @@ class Reconciling:
 
     def _with_latest(self, resource: PolicyResource) -> PolicyResource:
         """A resource with the status that it was just given, where that has not come back yet."""
-        if resource.uid not in self._written:
-            return resource
-        return replace(resource, status=self._written[resource.uid][1])
+        version, status = self._written.get(resource.uid, ("", None))
+        return replace(resource, status=status) if status and version == resource.version else resource
 
 
 def _specs(resources: Sequence[PolicyResource]) -> set[tuple[Uid, int]]:

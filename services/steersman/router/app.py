@@ -30,7 +30,7 @@ from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import PolicyFile
 from steersman.router.adapters.redis import RedisOptions, RedisScores
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
-from steersman.router.cluster import Cluster, cluster
+from steersman.router.cluster import Cluster, cluster_api
 from steersman.router.connection_age import ConnectionAge
 from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
@@ -56,6 +56,7 @@ from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime import telemetry
 from steersman.runtime.addresses import AddressSource
 from steersman.runtime.breaker import Breaker
+from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
@@ -90,10 +91,11 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             )
         )
         await stack.enter_async_context(metrics_server(settings.metrics.address, process))
+        api = await stack.enter_async_context(cluster_api(settings.kubernetes))
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
         )
-        here = await stack.enter_async_context(cluster(settings.kubernetes, tasks=tasks, process=process))
+        here = Cluster(api, settings.kubernetes, tasks, KubernetesMetrics(process.registry))
         source = await here.addresses()
         scores = await _scores(stack, tasks, settings, metrics)
         classifier = await _classifier(stack, tasks, settings, metrics, source)

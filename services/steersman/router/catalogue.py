@@ -26,6 +26,7 @@ from steersman.router.model import (
     UpstreamSpec,
     WhenCold,
 )
+from steersman.runtime.addresses import DNS, SERVICE
 from steersman.runtime.settings import Group
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -34,7 +35,6 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
 _HIGHEST_PORT: Final = 65_535
-_SCHEMES: Final = ("dns:///", "k8s:///")
 
 
 class CatalogueError(ValueError):
@@ -57,7 +57,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _checked_target(target: str) -> str:
-    named = target.startswith(_SCHEMES)
+    named = target.startswith((DNS, SERVICE))
     for address in [target.partition(":///")[2]] if named else target.split(","):
         host, _, port = address.strip().rpartition(":")
         if not host or "," in host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:

@@ -20,7 +20,6 @@ from steersman.runtime.kubernetes.api import Watchable
 from steersman.runtime.kubernetes.endpoints import ENDPOINT_SLICES, EndpointAddresses
 from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.kubernetes.reflector import Objects, Reflector
-from steersman.runtime.metrics import ProcessMetrics
 from steersman.runtime.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
@@ -67,24 +66,21 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(
-    settings: Kubernetes, *, tasks: BackgroundTasks, process: ProcessMetrics
-) -> AsyncIterator[Cluster]:
-    """The cluster, connected to as far as the settings want it.
+async def cluster_api(settings: Kubernetes) -> AsyncIterator[Watchable | None]:
+    """A connection to the cluster's API, where the settings want one; to be opened before the tasks that use it.
 
     Raises:
         OSError: There is no way to it.
     """
-    metrics = KubernetesMetrics(process.registry)
     if not (settings.policies or settings.endpoint_slices):
-        yield Cluster(None, settings, tasks, metrics)
+        yield None
         return
     from steersman.runtime.kubernetes.client import (  # noqa: PLC0415 - a second and 26 MiB that others should not pay
         kubernetes_api,
     )
 
     async with kubernetes_api(settings.kubeconfig) as api:
-        yield Cluster(api, settings, tasks, metrics)
+        yield api
 
 
 async def _look_later(_: Objects) -> None:

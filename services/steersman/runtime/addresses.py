@@ -14,7 +14,8 @@ from typing import Final, Protocol
 _NOBODY: Final = frozenset({socket.EAI_NONAME, socket.EAI_NODATA})
 """What getaddrinfo says when DNS has answered, and the answer is that there is no address: a headless Service without
 ready pods has none. That DNS itself does not answer is another code."""
-_DNS: Final = "dns:///"
+DNS: Final = "dns:///"
+"""How a target begins that stands for all addresses of a name."""
 SERVICE: Final = "k8s:///"
 """How a target begins that names a Service of the process's own namespace, and a port of its pods."""
 _TIMEOUT_SECONDS: Final = 5.0
@@ -41,9 +42,9 @@ class AddressLookup:
         Raises:
             OSError: DNS does not answer, or not in time.
         """
-        if not target.startswith((_DNS, SERVICE)):
+        if not target.startswith((DNS, SERVICE)):
             return [address.strip() for address in target.split(",") if address.strip()]
-        host, _, port = target.removeprefix(_DNS).removeprefix(SERVICE).rpartition(":")
+        host, _, port = target.removeprefix(DNS).removeprefix(SERVICE).rpartition(":")
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)

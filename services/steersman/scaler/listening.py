@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from steersman.runtime.addresses import AddressSource
+from steersman.runtime.backoff import Backoff
 from steersman.runtime.tasks import BackgroundTasks
 from steersman.scaler.demand import Demand
 from steersman.scaler.news import News
@@ -67,11 +66,12 @@ class Listening:
             self.tasks.start("demand of a router", partial(self._listen, address))
 
     async def _listen(self, address: str) -> None:
-        pauses = self._pauses()
+        # With jitter, so that two scalers do not knock at the same time.
+        backoff = Backoff(_SHORTEST_PAUSE_SECONDS, self.longest_pause_seconds)
         while self.demand.expects(address):
             if await self._hear(address):
-                pauses = self._pauses()
-            await asyncio.sleep(next(pauses))
+                backoff.reset()
+            await asyncio.sleep(backoff.next())
         self._listened_to.discard(address)
 
     async def _hear(self, address: str) -> bool:
@@ -91,10 +91,3 @@ class Listening:
         if reported:
             log.info("router lost", extra={"router": address, "error": why})
         return reported
-
-    def _pauses(self) -> Iterator[float]:
-        """Ever longer pauses, with jitter, so that two scalers do not knock at the same time."""
-        pause = _SHORTEST_PAUSE_SECONDS
-        while True:
-            yield min(pause, self.longest_pause_seconds) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-            pause = min(pause * 2, self.longest_pause_seconds)

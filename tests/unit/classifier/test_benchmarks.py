@@ -26,6 +26,12 @@ def test_answers_are_right_or_wrong(data: Path) -> None:
     assert mmlu.weak.tolist()[:3] == [0.0, 0.0, 1.0]
 
 
+def test_a_question_can_be_grouped_by_its_subject(data: Path) -> None:
+    _, mmlu, gsm8k = benchmarks.read_all(data)
+    assert set(mmlu.columns["subject"]) == {"tides"}
+    assert set(gsm8k.columns["source"]) == {"gsm8k"}
+
+
 def test_every_file_that_is_read_is_hashed(data: Path) -> None:
     names = set(benchmarks.sha256_of_files(data))
     assert "routellm_eval/mmlu/responses/mmlu_tides.csv" in names

@@ -63,7 +63,7 @@ def test_a_compressed_file_holds_the_same_labels(tmp_path: Path) -> None:
             [{**row, "winner": "weak"} for row in rows()], "all labels .* say the same", id="one class"
         ),
         pytest.param([*rows(), {"winner": "weak"}], "line 21: no column 'prompt'", id="no prompt"),
-        pytest.param([*rows(), ["weak"]], "line 21: no column 'prompt'", id="no object"),
+        pytest.param([*rows(), ["weak"]], "line 21: no JSON object", id="no object"),
         pytest.param([*rows(), {"prompt": "x"}], "line 21: neither 'winner' nor 'scores'", id="no label"),
         pytest.param([*rows(), {"prompt": "x", "winner": "me"}], "must be strong, weak or tie", id="who"),
         pytest.param(

@@ -54,9 +54,9 @@ def test_a_router_can_recover_more_than_everything() -> None:
 
 
 def test_a_query_counted_twice_is_two_queries() -> None:
-    counted = ranking([3, 2, 1], [1, 0, 1]).curve(np.array([2.0, 1.0, 0.0]))
+    counted = ranking([3, 2, 1], [1, 0, 1]).curves(np.array([[2.0, 1.0, 0.0]]))
     written_out = ranking([3, 3, 2], [1, 1, 0]).curve()
-    assert counted.apgr() == pytest.approx(written_out.apgr())
+    assert counted.apgr().tolist() == [pytest.approx(written_out.apgr())]
 
 
 def test_there_is_no_measure_without_a_gap() -> None:
@@ -81,3 +81,17 @@ def test_any_rising_change_of_the_scores_changes_nothing(given_scores: list[int]
     bent = ranking([float(value) ** 3 for value in given_scores], gains).curve()
     assert plain.apgr() == pytest.approx(bent.apgr())
     assert plain.cpt(80) == pytest.approx(bent.cpt(80))
+
+
+@given(scores, st.lists(st.integers(-2, 3), min_size=30, max_size=30), st.integers(1, 100))
+def test_cpt_is_the_least_share_that_recovers_so_much(
+    given_scores: list[int], gains: list[int], percent: int
+) -> None:
+    gains = gains[: len(given_scores)]
+    curve = ranking(list(map(float, given_scores)), list(map(float, gains))).curve()
+    share = curve.cpt(percent)
+    if sum(gains) <= 0:
+        assert np.isnan(share)
+        return
+    assert np.interp(share, curve.share, curve.recovered) == pytest.approx(percent / 100)
+    assert (curve.recovered[curve.share < share - 1e-9] < percent / 100).all()

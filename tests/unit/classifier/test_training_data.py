@@ -104,7 +104,7 @@ def test_a_multiple_choice_question_is_asked_with_its_choices() -> None:
     ("content", "message"),
     [
         pytest.param(b"", "no rows", id="empty file"),
-        pytest.param(b"plain text", "no gzip file", id="not compressed"),
+        pytest.param(b"plain text", "line 1: not JSON", id="plain text"),
         pytest.param(gzip.compress(b"{}\n"), "line 1: no column 'prompt'", id="no prompt"),
         pytest.param(gzip.compress(b'{"prompt": "a"}\n{'), "line 2: not JSON", id="broken line"),
         pytest.param(gzip.compress(b'{"prompt": "a"}\n'), "no column 'scores'", id="no scores"),

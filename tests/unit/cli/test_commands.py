@@ -15,12 +15,6 @@ def _environment(embeddings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
 
 
-@pytest.fixture
-def trained(data: Path, tmp_path: Path) -> Path:
-    assert main(["train", "static_head", "--data", str(data), "--out", str(tmp_path / "artefact")]) == 0
-    return tmp_path / "artefact"
-
-
 def test_train_writes_an_artefact_and_tells_its_digest(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -30,20 +24,6 @@ def test_train_writes_an_artefact_and_tells_its_digest(
     captured = capsys.readouterr()
     assert manifest["artefact_digest"] in captured.out
     assert "validating" in captured.err
-
-
-def test_evaluate_prints_the_method_beside_random_oracle_and_length(
-    data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "results.json"
-    arguments = ["--artefact", str(trained), "--resamples", "20", "--json", str(file)]
-    assert main(["evaluate", "--data", str(data), *arguments]) == 0
-    printed = capsys.readouterr().out
-    for word in ("random", "oracle", "prompt length", "static_head", "mt_bench (n=7)", "APGR", "CPT(50)"):
-        assert word in printed
-    results = json.loads(file.read_text(encoding="utf-8"))
-    assert len(results["results"]) == 12
-    assert set(results["results"][0]["measures"]) == {"CPT(50)", "CPT(80)", "APGR"}
 
 
 def labelled(folder: Path) -> Path:
@@ -78,7 +58,6 @@ def test_train_adapts_an_artefact_to_labels_and_tells_what_it_gained(
         ),
         pytest.param(["train", "static_head", "--data", "nowhere", "--out", "x"], "no folder", id="no data"),
         pytest.param(["evaluate", "--data", "nowhere"], "no folder", id="nothing to evaluate on"),
-        pytest.param(["evaluate", "--data", ".", "--artefact", "nowhere"], "cannot read", id="no artefact"),
     ],
 )
 def test_what_went_wrong_is_one_sentence_and_status_1(

@@ -160,6 +160,17 @@ async def test_what_was_written_is_not_written_again_before_it_has_come_back(wor
     assert len(world.resources.events) == 2
 
 
+async def test_what_comes_back_before_the_write_is_over_is_what_counts(world: World) -> None:
+    await world.round()
+    world.reconciling.apply([replace(resource(5), version="300")])
+    world.reports.reports = {"a:1": holds("a", held(5)), "b:1": holds("b", held(5))}
+    world.resources.mute = True
+    await world.round()
+    status = world.resources.status(UID)
+    assert status is not None
+    assert status.generation == 5
+
+
 async def test_what_somebody_else_did_to_a_status_is_put_right(world: World) -> None:
     await world.round()
     world.resources.put(replace(resource(), version="200", status=Status(4)))

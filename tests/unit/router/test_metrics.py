@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,11 +9,12 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import generate_latest
 
+from fakes.catalogue import a_catalogue, a_policy, a_resource
 from fakes.router import a_request, router_on_fakes
 from steersman.router.accounting import Record
 from steersman.router.demand import Demand
 from steersman.router.metrics import STAGES, RouterMetrics, attributes
-from steersman.router.model import CacheState, Reason
+from steersman.router.model import CacheState, Reason, Refusal
 from steersman.router.waiting import Bounds, Outcome, WaitingRoom
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.errors import Error, Unavailable
@@ -117,6 +119,17 @@ def test_what_is_in_the_waiting_room_is_shown_as_it_is_now(measured: Measured) -
         assert measured.value("steersman_waiting_requests") == 1
         assert measured.value("steersman_waiting_bytes") == 100
     assert measured.value("steersman_waiting_requests") == 0
+
+
+def test_policies_are_shown_by_where_they_come_from(measured: Measured) -> None:
+    catalogue = a_catalogue(a_policy("auto"), a_policy("careful", resource=a_resource("careful")))
+    catalogue = replace(catalogue, refused=(Refusal(a_resource("cheap"), "there is no tier mighty"),))
+    measured.metrics.watch_policies(lambda: catalogue)
+    shown = {
+        source: measured.value("steersman_policies", source=source)
+        for source in ("file", "resource", "refused")
+    }
+    assert shown == {"file": 1, "resource": 1, "refused": 1}
 
 
 def test_demand_is_shown_as_it_is_now(measured: Measured) -> None:

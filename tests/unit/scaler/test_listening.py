@@ -154,8 +154,3 @@ async def test_routers_are_looked_up_again_and_again(world: World) -> None:
             await asyncio.sleep(0.01)
     world.source.down = False
     await world.until(lambda: world.demand.audience().heard == 2)
-
-
-def test_pauses_grow_to_the_longest_and_stay_there(world: World) -> None:
-    pauses = world.listening._pauses()
-    assert all(0 < next(pauses) <= 0.02 for _ in range(10))

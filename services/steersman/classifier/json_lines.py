@@ -1,0 +1,84 @@
+"""Files of one JSON object a line, plain or compressed by gzip, with errors that name the line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steersman.classifier.errors import DataError
+
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row, and where it stands."""
+
+    path: Path
+    number: int
+    """From 1 on."""
+    row: dict[str, Any]
+
+    def column(self, name: str) -> Any:
+        """A value that must be there.
+
+        Raises:
+            DataError: It is not.
+        """
+        if name not in self.row:
+            raise self.wrong(f"no column '{name}'; there are {', '.join(self.row) or 'none'}")
+        return self.row[name]
+
+    def wrong(self, what: str) -> DataError:
+        """The error that says what is wrong with this line."""
+        return DataError(f"{self.path}, line {self.number}: {what}")
+
+
+def parse(content: bytes, path: Path) -> Iterator[Line]:
+    """Every line that is not blank.
+
+    Raises:
+        DataError: The content is no UTF-8, or a line is no JSON object.
+    """
+    # Not splitlines, which also splits at separators that JSON strings may hold.
+    for number, text in enumerate(_text(content, path).split("\n"), start=1):
+        if text.strip():
+            yield Line(path=path, number=number, row=_object(text, path, number))
+
+
+def read(path: Path) -> bytes:
+    """A file as it is on disk.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _text(content: bytes, path: Path) -> str:
+    try:
+        plain = gzip.decompress(content) if content.startswith(_GZIP) else content
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is a damaged gzip file; fetch or write it anew") from error
+    try:
+        return plain.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text; it should hold one JSON object a line") from error
+
+
+def _object(text: str, path: Path, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{path}, line {number}: not JSON") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{path}, line {number}: no JSON object")
+    return row
