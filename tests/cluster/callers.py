@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -138,29 +139,22 @@ def calling(
         namespace: Where the release is.
         image: The callers' image.
         groups: COUNT:METHOD:MODEL each, as `cluster.caller` says.
-        name: Their pod's name.
+        name: Beginning of their pod's name.
         options: What else it can be told.
     """
-    namespace.apply(pod(name, image, command=_command(*options, *groups), port=PORT, path="/told"))
+    unique = f"{name}-{secrets.token_hex(2)}"
+    namespace.apply(pod(unique, image, command=_command(*options, *groups), port=PORT, path="/told"))
     try:
-        yield _ready(namespace, name)
+        namespace.wait("condition=Ready", f"pod/{unique}", seconds=START_SECONDS)
+        yield Callers(namespace, unique)
     finally:
-        namespace.kubectl("delete", "pod", name, "--ignore-not-found")
+        namespace.kubectl("delete", "pod", unique, "--wait=false")
 
 
 def asked(namespace: Namespace, image: Image, *groups: str, options: tuple[str, ...] = ("--most=1",)) -> Told:
     """What callers were told that ask a few times and end by themselves."""
-    name = "one-question"
-    namespace.apply(pod(name, image, command=_command(*options, *groups), port=PORT, path="/told"))
-    try:
-        return _ready(namespace, name).ended()
-    finally:
-        namespace.kubectl("delete", "pod", name)
-
-
-def _ready(namespace: Namespace, name: str) -> Callers:
-    namespace.wait("condition=Ready", f"pod/{name}", seconds=START_SECONDS)
-    return Callers(namespace, name)
+    with calling(namespace, image, *groups, name="one-question", options=options) as callers:
+        return callers.ended()
 
 
 def _command(*arguments: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ from cluster.kubectl import Namespace, namespace
 from cluster.release import Release, Values, naming
 
 ARTEFACTS: Final = ROOT / ".local" / "cluster"
+BUILDERS: Final = 2
+"""Images that are built at once; while one is built, another is loaded."""
 _NAMESPACE: Final = pytest.StashKey[Namespace]()
 
 
@@ -39,7 +42,8 @@ def figures(artefacts: Path) -> Figures:
 @pytest.fixture(scope="session")
 def built(running_cluster: None) -> dict[str, Image]:  # noqa: ARG001 - nodes to give them to
     """The images of this checkout, on every node, by name."""
-    return {name: images.ready(name) for name in images.names()}
+    with ThreadPoolExecutor(BUILDERS) as pool:
+        return {image.name: image for image in pool.map(images.ready, images.names())}
 
 
 @pytest.fixture(scope="session")

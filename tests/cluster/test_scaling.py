@@ -40,6 +40,7 @@ class Observed:
         out: Seconds from load to all replicas ready, by workload.
         most: Most replicas in the phase of the load, by phase and workload.
         shares: Part of its fair share that the least busy replica got, by component.
+        quiet: When all load ended, in seconds since the recording began.
         back: Seconds from the end of all load to as few replicas as before.
         told: What each group of callers was told.
     """
@@ -47,6 +48,7 @@ class Observed:
     out: dict[str, float] = field(default_factory=dict)
     most: dict[tuple[str, str], int] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
+    quiet: float = 0.0
     back: float = 0.0
     told: dict[str, Told] = field(default_factory=dict)
 
@@ -78,14 +80,14 @@ class Run:
             self._grows("classifier", 3, begun)
             time.sleep(SETTLED_SECONDS)
             self._look("classifier")
+            self.seen.quiet = self.record.mark("no load")
             self.seen.told["route"] = callers.stop()
         self._ends("classifier", begun)
 
     def nothing_is_loaded(self) -> None:
-        begun = self.record.mark("no load")
         for workload, least in (("backend-weak", 1), ("classifier", 1), ("router", 2)):
             self.record.wait(workload, partial(_has, least), seconds=IN_SECONDS)
-        self.seen.back = self.record.mark("all are in") - begun
+        self.seen.back = self.record.mark("all are in") - self.seen.quiet
 
     def _grows(self, workload: str, replicas: int, begun: float) -> None:
         at = self.record.wait(workload, lambda point: point.ready >= replicas, seconds=OUT_SECONDS)
