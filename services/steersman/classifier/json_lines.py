@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,43 @@ class Line:
             raise self.wrong(f"no column '{name}'; there are {', '.join(self.row) or 'none'}")
         return self.row[name]
 
+    def text(self, name: str) -> str:
+        """A value that is a string.
+
+        Raises:
+            DataError: It is not.
+        """
+        value = self.column(name)
+        if not isinstance(value, str):
+            raise self.wrong(f"'{name}' is no text")
+        return value
+
+    def number_of(self, name: str, *, least: float = -math.inf, most: float = math.inf) -> float:
+        """A value that is a finite number in a range.
+
+        Raises:
+            DataError: It is not.
+        """
+        return self.checked(name, self.column(name), least=least, most=most)
+
+    def checked(self, name: str, value: object, *, least: float = -math.inf, most: float = math.inf) -> float:
+        """Any value, as a finite number in a range.
+
+        Raises:
+            DataError: It is not; `name` says in the message what it is.
+        """
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.wrong(f"'{name}' is no number")
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            raise self.wrong(f"'{name}' is {number}, which is no finite number")
+        if not least <= number <= most:
+            raise self.wrong(f"'{name}' is {number:g}, which is not from {least:g} to {most:g}")
+        return number
+
     def wrong(self, what: str) -> DataError:
         """The error that says what is wrong with this line."""
         return DataError(f"{self.path}, line {self.number}: {what}")
@@ -59,6 +97,43 @@ def read(path: Path) -> bytes:
     """
     try:
         return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def stream(paths: Iterable[Path]) -> Iterator[Line]:
+    """The lines of files that may be large, one file after the other and one line at a time.
+
+    A last line without its end is left out when it cannot be read: somebody is still writing it.
+
+    Raises:
+        DataError: A file cannot be read, or a line is no JSON object.
+    """
+    for path in paths:
+        yield from _stream(path)
+
+
+def _stream(path: Path) -> Iterator[Line]:
+    for number, text in enumerate(_lines(path), start=1):
+        if not text.strip():
+            continue
+        try:
+            row = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            if not text.endswith(b"\n"):
+                return
+            raise DataError(f"{path}, line {number}: damaged, not JSON in UTF-8") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path}, line {number}: no JSON object")
+        yield Line(path, number, row)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield from file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is no whole gzip file") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
 

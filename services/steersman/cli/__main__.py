@@ -14,19 +14,21 @@ from types import ModuleType
 from rich.console import Console
 
 from steersman.classifier.errors import ClassifierError
-from steersman.cli import evaluate, train
+from steersman.cli import calibrate, evaluate, replay, train
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 """The command could not be done; `argparse` itself leaves with 2 for a command line that it cannot read."""
 
-_COMMANDS: tuple[ModuleType, ...] = (train, evaluate)
+_COMMANDS: tuple[ModuleType, ...] = (train, evaluate, calibrate, replay)
 _DESCRIPTION = """\
-Train the classifiers that decide which model answers a query, and measure them.
+Train the classifiers that decide which model answers a query, measure them, and choose where policies draw the line.
 
 typical use:
   steersman train static_head --data data --out triton_models/static_head/1
   steersman evaluate --data data
+  steersman calibrate --log decisions.jsonl --share strong=0.3 --policy-file policies.yaml
+  steersman replay --log decisions.jsonl --policy-file policies.yaml --boundaries 0.8
 """
 
 

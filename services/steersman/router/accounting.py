@@ -12,6 +12,7 @@ from steersman.router.model import Decision, Stages, Tier, Usage
 class Record:
     """One request, from admission to its last byte."""
 
+    tenant: str = ""
     stages: Stages = field(default_factory=Stages)
     decision: Decision | None = None
     """None when the request was refused before anything was decided."""

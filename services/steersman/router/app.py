@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import grpc
 from aiohttp import web
@@ -26,12 +27,14 @@ from steersman.api.v1 import (
 )
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
+from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
 from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import PolicyFile
 from steersman.router.adapters.redis import RedisOptions, RedisScores
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
 from steersman.router.cluster import Cluster, cluster_api
 from steersman.router.connection_age import ConnectionAge
+from steersman.router.decision_log import DecisionLog
 from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.demand_servicer import DemandServicer
@@ -44,12 +47,12 @@ from steersman.router.model import Catalogue, UpstreamSpec
 from steersman.router.normalise import Limits
 from steersman.router.policy_servicer import PolicyServicer
 from steersman.router.policy_sources import PolicySources
-from steersman.router.ports import Upstream
+from steersman.router.ports import LineSink, Upstream
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
 from steersman.router.servicer import RouterServicer
-from steersman.router.settings import Dispatching, HttpServer, RouterSettings
+from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, RouterSettings
 from steersman.router.tally import Tally
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
@@ -92,11 +95,14 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         )
         await stack.enter_async_context(metrics_server(settings.metrics.address, process))
         api = await stack.enter_async_context(cluster_api(settings.kubernetes))
+        decisions = await _decision_log(stack, settings.decision_log, metrics)
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
         )
         here = Cluster(api, settings.kubernetes, tasks, KubernetesMetrics(process.registry))
         source = await here.addresses()
+        if decisions is not None:
+            tasks.start("decision log", decisions.write)
         scores = await _scores(stack, tasks, settings, metrics)
         classifier = await _classifier(stack, tasks, settings, metrics, source)
         room = _room(settings, metrics)
@@ -109,7 +115,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             classifier=classifier,
             upstreams=upstreams,
             demand=demand,
-            ledger=Ledgers((metrics, tally)),
+            ledger=Ledgers((metrics, tally) if decisions is None else (metrics, tally, decisions)),
             on_retry=metrics.retried,
         )
         await _follow_policies(
@@ -132,6 +138,24 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             draining.set()
             room.close()
             await asyncio.gather(http.aclose(), rpc.aclose())  # both drain in the same time
+
+
+async def _decision_log(
+    stack: AsyncExitStack, settings: DecisionLogging, metrics: RouterMetrics
+) -> DecisionLog | None:
+    """The decision log, where there is one. Entered before the task that writes it, so that it is closed after."""
+    if not settings.path:
+        return None
+    sink: LineSink = (
+        StandardOutput()
+        if settings.path == "-"
+        else DecisionFile(Path(settings.path), settings.max_bytes, settings.files)
+    )
+    return await stack.enter_async_context(
+        DecisionLog(
+            sink, sample_rate=settings.sample_rate, queue=settings.queue, on_lines=metrics.decisions_logged
+        )
+    )
 
 
 async def _scores(

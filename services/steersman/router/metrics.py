@@ -88,6 +88,12 @@ class RouterMetrics:
             "Classifier outputs that were not written to Redis.",
             registry=registry,
         )
+        self._decision_log_lines = Counter(
+            "steersman_decision_log_lines",
+            "Lines of the decision log: written, or why they were not.",
+            ("outcome",),
+            registry=registry,
+        )
         self._reloads = Counter(
             "steersman_policy_reloads",
             "Changes of the policy file, taken or refused.",
@@ -151,6 +157,10 @@ class RouterMetrics:
     def cache_writes_dropped(self, number: int) -> None:
         """Entries were not written to Redis."""
         self._cache_writes_dropped.inc(number)
+
+    def decisions_logged(self, outcome: str, number: int) -> None:
+        """Lines were written to the decision log, or dropped."""
+        self._decision_log_lines.labels(outcome).inc(number)
 
     def reloaded(self, outcome: str) -> None:
         """The policy file has changed, and was taken or refused."""

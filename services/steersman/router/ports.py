@@ -61,6 +61,22 @@ class Classifier(Protocol):
         ...
 
 
+class LineSink(Protocol):
+    """Where the decision log goes. Called from one thread that is not the event loop's."""
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Append lines, each with its end.
+
+        Raises:
+            OSError: None of them was written.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatch:
     """One attempt at an answer."""

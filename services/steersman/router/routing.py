@@ -125,7 +125,7 @@ class Routing:
     @contextmanager
     def _admitted(self, request: Request) -> Iterator[Record]:
         """The record of a request that is let in; it is closed whichever way the request ends."""
-        record = Record()
+        record = Record(tenant=request.tenant)
         try:
             self._check_room(request)
             with self.demand.of_router() as want:

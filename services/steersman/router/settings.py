@@ -119,6 +119,21 @@ class Dispatching(Group):
     """Time between two look-ups of a target's addresses."""
 
 
+class DecisionLogging(Group):
+    """The decision log: one line of JSON a decision, with its score and none of its text."""
+
+    path: str = ""
+    """File that it goes to, one for each process, or `-` for standard output; where empty, there is none."""
+    sample_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Part of the decisions that is logged."""
+    max_bytes: Count = 64 * 1024 * 1024
+    """Size at which a file is full, and becomes `PATH.1`."""
+    files: Count = 5
+    """Files that are kept, the one that is written included."""
+    queue: Count = 8192
+    """Decisions that wait to be written; more are dropped and counted."""
+
+
 class Kubernetes(Group):
     """The Kubernetes API, for a router that runs in a cluster."""
 
@@ -161,5 +176,6 @@ class RouterSettings(ProcessSettings):
     classifier: ClassifierServer = ClassifierServer()
     cache: DecisionCache = Field(default_factory=DecisionCache)
     dispatch: Dispatching = Dispatching()
+    decision_log: DecisionLogging = DecisionLogging()
     kubernetes: Kubernetes = Kubernetes()
     waiting_room: Waiting = Waiting()

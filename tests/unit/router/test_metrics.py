@@ -84,10 +84,12 @@ def test_a_request_that_was_refused_is_counted_by_its_outcome_alone(measured: Me
 def test_everything_else_that_is_told_is_counted(measured: Measured) -> None:
     measured.metrics.retried("weak", "ENGINE_UNREACHABLE")
     measured.metrics.cache_writes_dropped(3)
+    measured.metrics.decisions_logged("queue_full", 2)
     measured.metrics.reloaded("refused")
     measured.metrics.responded(429)
     assert measured.value("steersman_retries_total", tier="weak") == 1
     assert measured.value("steersman_cache_writes_dropped_total") == 3
+    assert measured.value("steersman_decision_log_lines_total", outcome="queue_full") == 2
     assert measured.value("steersman_policy_reloads_total", outcome="refused") == 1
     assert measured.value("steersman_http_responses_total", status="429") == 1
 

@@ -82,6 +82,13 @@ def test_defaults_are_as_promised() -> None:
             "longest_seconds": 60.0,
             "at_once": 16,
         },
+        "decision_log": {
+            "path": "",
+            "sample_rate": 1.0,
+            "max_bytes": 64 * 1024 * 1024,
+            "files": 5,
+            "queue": 8192,
+        },
     }
 
 
