@@ -6,6 +6,7 @@ One run: load on weak alone, then on the classifier alone, then none. Callers ke
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from cluster.images import Image
 from cluster.kubectl import Namespace
 from cluster.release import Release, Values
 from cluster.replicas import Point, Recording, recording
-from cluster.shares import BACKEND, CLASSIFIER, ROUTER, spread
+from cluster.shares import BACKEND, CLASSIFIER, ROUTER, Spread, spread
 from cluster.values import SCALED, SMALL
 
 OUT_SECONDS: Final = 120.0
@@ -68,8 +69,7 @@ class Run:
             self._grows("backend-weak", 3, begun)
             self._grows("router", 3, begun)
             time.sleep(SETTLED_SECONDS)
-            self._look("backend", tier="weak")
-            self._look("router")
+            self._look("backend", "router")
             self.seen.told["weak"] = callers.stop()
         self._ends("weak", begun)
 
@@ -93,10 +93,16 @@ class Run:
         at = self.record.wait(workload, lambda point: point.ready >= replicas, seconds=OUT_SECONDS)
         self.seen.out[workload] = at - begun
 
-    def _look(self, component: str, tier: str = "") -> None:
+    def _look(self, *components: str) -> None:
+        """Watch them over the same seconds, so that none is given longer than another."""
+        with ThreadPoolExecutor() as pool:
+            seen = pool.map(self._spread, components)
+            self.seen.shares |= {name: each.least for name, each in zip(components, seen, strict=True)}
+
+    def _spread(self, component: str) -> Spread:
         counter = {"backend": BACKEND, "router": ROUTER, "classifier": CLASSIFIER}[component]
-        seen = spread(self.space, component, counter, tier=tier, seconds=LOOK_SECONDS)
-        self.seen.shares[component] = seen.least
+        tier = "weak" if component == "backend" else ""
+        return spread(self.space, component, counter, tier=tier, seconds=LOOK_SECONDS)
 
     def _ends(self, phase: str, begun: float) -> None:
         for workload in ("backend-weak", "backend-strong", "classifier", "router"):
