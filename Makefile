@@ -72,6 +72,11 @@ test-fast: .venv/.ready ## The tests that start no real part, but for the chart'
 	$(python) -m pytest --numprocesses auto --dist worksteal --hypothesis-profile=fast --ignore=tests/chart \
 		-m 'not integration and not slow and not cluster' $(ARGS)
 
+# The cluster is the one that KUBECONFIG names, or one that the command CLUSTER_UP starts; docs/install.md says more.
+.PHONY: test-cluster
+test-cluster: .venv/.ready ## Prove it in a real Kubernetes: images, chart, scaling under load, rollouts, failures
+	$(python) -m pytest -m cluster $(ARGS)
+
 .PHONY: generate
 generate: .venv/.ready ## Generate the gRPC stubs, the chart's table of values, the rendered manifests
 	$(call protoc,services)
@@ -98,6 +103,7 @@ lock: .venv/.ready ## Lock every environment anew, with hashes
 		$(compile) --upgrade --no-deps locks/$$name.in --output-file locks/$$name.txt; done
 	for name in engine embeddings triton-server; do \
 		$(compile) --upgrade --no-deps locks/images/$$name.in --output-file locks/images/$$name.txt; done
+	$(compile) --constraints locks/dev.txt locks/images/caller.in --output-file locks/images/caller.txt
 	$(image_lock) --extra router --output-file locks/images/router.txt
 	$(image_lock) --extra backend --output-file locks/images/backend.txt
 	$(image_lock) --extra controller --output-file locks/images/controller.txt

@@ -7,7 +7,7 @@
 #   deploy/images.sh push [NAME...]           to REGISTRY
 #
 # REGISTRY, VERSION and REVISION name what is built; BASE=IMAGE@sha256:... pins the base of all but the GPU classifier,
-# which is built by the name classifier-gpu alone.
+# which is built by the name classifier-gpu alone. caller, by its name alone too, is what asks in the cluster tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -42,6 +42,7 @@ dockerfile() {
     engine) echo services/Dockerfile.engine ;;
     classifier) echo triton_models/Dockerfile.cpu ;;
     classifier-gpu) echo triton_models/Dockerfile ;;
+    caller) echo tests/cluster/caller/Dockerfile ;;
     *) echo services/Dockerfile ;;
   esac
 }

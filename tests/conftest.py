@@ -12,6 +12,7 @@ pytest_plugins = [
     "fixtures.real_parts",
     "fixtures.whole_system",
     "fixtures.router_process",
+    "fixtures.running_cluster",
     "fixtures.names",
 ]
 

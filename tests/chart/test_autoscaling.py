@@ -97,7 +97,11 @@ def test_keda_falls_back_to_a_number_of_pods_and_waits_before_the_last_one_goes(
 
     assert strong["minReplicaCount"] == 0
     assert strong["cooldownPeriod"] == 900
-    assert strong["fallback"] == {"failureThreshold": 3, "replicas": 1}
+    assert strong["fallback"] == {
+        "failureThreshold": 3,
+        "replicas": 1,
+        "behavior": "currentReplicasIfHigher",  # what stands is kept
+    }
     assert strong["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]
 
 

@@ -37,7 +37,6 @@ def test_it_may_read_policies_write_their_status_hold_its_lease_record_events_an
         ("steersman.dev", "routingpolicies", "list"),
         ("steersman.dev", "routingpolicies", "watch"),
         ("steersman.dev", "routingpolicies/status", "patch"),
-        ("coordination.k8s.io", "leases", "create"),
         ("coordination.k8s.io", "leases", "get", "steersman-controller"),
         ("coordination.k8s.io", "leases", "update", "steersman-controller"),
         ("events.k8s.io", "events", "create"),
@@ -62,3 +61,9 @@ def test_its_settings_can_be_set_except_the_lease_that_its_role_names() -> None:
     assert release.environment("steersman-controller")["STEERSMAN_ELECTION__DURATION_SECONDS"] == "20"
     with refused("belongs to the chart"):
         render(nested("controller.settings", {"ELECTION__LEASE": "mine"}))
+
+
+def test_its_lease_belongs_to_the_release_so_that_it_goes_with_it(default: Release) -> None:
+    lease = default.one("Lease", default.environment("steersman-controller")["STEERSMAN_ELECTION__LEASE"])
+
+    assert "spec" not in lease  # which is the controllers' alone

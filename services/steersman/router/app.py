@@ -33,6 +33,7 @@ from steersman.router.adapters.policy_file import PolicyFile
 from steersman.router.adapters.redis import RedisOptions, RedisScores
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
 from steersman.router.cluster import Cluster, cluster_api
+from steersman.router.connection_age import ConnectionAge
 from steersman.router.decision_log import DecisionLog
 from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
@@ -296,8 +297,10 @@ async def _http(
         health=lambda: {"classifier": classifier.identity is not None},
         on_response=metrics.responded,
     )
+    application = api.application(max_bytes=settings.grpc.max_message_bytes)
+    application.on_response_prepare.append(ConnectionAge(settings.http.max_connection_age_seconds))
     runner = web.AppRunner(
-        api.application(max_bytes=settings.grpc.max_message_bytes),
+        application,
         handler_cancellation=True,  # a caller that leaves ends the work at the engine
         access_log=None,
         shutdown_timeout=settings.grpc.drain_seconds,

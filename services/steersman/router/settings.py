@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, SecretStr
 
-from steersman.runtime.settings import Address, Group, ProcessSettings, Seconds
+from steersman.runtime.settings import Address, Group, GrpcServer, ProcessSettings, Seconds
 
 Count = Annotated[int, Field(gt=0)]
+
+
+CONNECTION_AGE_SECONDS: Final = 10.0
+"""Callers keep their connections, and a new replica is to have its share of them within half a minute: time for a
+connection to end, and for DNS to have forgotten what it knew."""
+
+
+class CallersServer(GrpcServer):
+    """The gRPC listener for callers."""
+
+    max_connection_age_seconds: Seconds = CONNECTION_AGE_SECONDS
+    """Age at which a connection is asked to reconnect, so that long-lived callers find new replicas."""
 
 
 class HttpServer(Group):
@@ -18,6 +30,8 @@ class HttpServer(Group):
 
     address: Address = "0.0.0.0:8080"
     """Where to listen."""
+    max_connection_age_seconds: Seconds = CONNECTION_AGE_SECONDS
+    """Age at which a connection ends after the response in progress, for the same reason."""
 
 
 class Requests(Group):
@@ -156,6 +170,7 @@ class RouterSettings(ProcessSettings):
 
     policy_file: Path = Path("/etc/steersman/policies.yaml")
     """The tier catalogue and the policies; read again when it changes."""
+    grpc: CallersServer = CallersServer()
     http: HttpServer = HttpServer()
     requests: Requests = Requests()
     classifier: ClassifierServer = ClassifierServer()

@@ -20,7 +20,7 @@ def test_defaults_are_as_promised() -> None:
         "grpc": {
             "address": "0.0.0.0:9000",
             "max_message_bytes": 8 * 1024 * 1024,
-            "max_connection_age_seconds": 60.0,
+            "max_connection_age_seconds": 10.0,
             "max_connection_age_grace_seconds": 600.0,
             "drain_seconds": 60.0,
             "max_concurrent_rpcs": 4096,
@@ -28,7 +28,7 @@ def test_defaults_are_as_promised() -> None:
         "metrics": {"address": "0.0.0.0:9090"},
         "log": {"level": "INFO", "format": "json"},
         "policy_file": Path("/etc/steersman/policies.yaml"),
-        "http": {"address": "0.0.0.0:8080"},
+        "http": {"address": "0.0.0.0:8080", "max_connection_age_seconds": 10.0},
         "requests": {
             "max_messages": 2048,
             "max_in_flight": 4096,

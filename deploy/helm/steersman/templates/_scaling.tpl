@@ -79,6 +79,7 @@ spec:
   fallback:
     failureThreshold: {{ int $scaling.keda.fallback.failureThreshold }}
     replicas: {{ int $scaling.keda.fallback.replicas }}
+    behavior: currentReplicasIfHigher
   advanced:
     horizontalPodAutoscalerConfig:
       behavior:
