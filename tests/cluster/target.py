@@ -41,13 +41,20 @@ def cluster() -> Iterator[None]:
         raise Missing("neither KUBECONFIG nor CLUSTER_UP is set")
     before = dict(os.environ)
     try:
-        os.environ.update(_exported(run(["bash", "-c", up], seconds=UP_SECONDS)))
+        os.environ.update(_exported(_started(up)))
         _answers()
         yield
     finally:
         _end(os.environ.get("CLUSTER_DOWN"))
         os.environ.clear()
         os.environ.update(before)
+
+
+def _started(up: str) -> str:
+    try:
+        return run(["bash", "-c", up], seconds=UP_SECONDS)
+    except Failed as error:
+        raise Missing(f"CLUSTER_UP failed: {error}") from error
 
 
 def _answers() -> None:
