@@ -64,7 +64,8 @@ class ClassifierServer(Group):
     queue: Count = 2048
     """Texts that wait to be asked about; for one more the policy's fallback decides at once."""
     lanes: Count = 4
-    """Calls to the classifier at once. What comes while all are under way goes together in the next one."""
+    """Calls to the classifier at once, at most. What comes while one is under way goes together in the next one, which
+    waits for that one a few milliseconds."""
     breaker_failures: Count = 5
     """Failures in a row after which an address is left alone."""
     breaker_cooldown_seconds: Seconds = 2.0

@@ -4,8 +4,9 @@ One client, that is one connection, an address. A request names an explicit vers
 slow, or hung so that it never answers: each call has a deadline of its own, and a breaker leaves an address alone
 that keeps missing it.
 
-Texts that come while a call is under way go together in the next one, over a few lanes; that halves what a text costs
-under load, on both sides. A text whose request is traced goes alone, so that Triton's spans have one parent.
+Texts that come while a call is under way go together in the next one, which costs a text less on both sides the more of
+them there are. So the next call waits for the one before; but not for long, lest an address that hangs hold up what
+another could answer. A text whose request is traced goes alone, so that Triton's spans have one parent.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _OUTPUTS: Final = {"SCORE": "f", "WIN_PROBABILITY": "f", "NOVELTY": "f", "TRUNCA
 """Outputs in the order of an assessment's fields, with their kinds in the words of `struct`."""
 _BATCH: Final = 32
 """Texts in one call: the model's `max_batch_size`."""
+_HEAD_START_SECONDS: Final = 0.02
+"""After so long the next call no longer waits for the one before: several times what a call takes under load."""
 _CHANNEL: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
@@ -117,6 +120,7 @@ class TritonClassifier:
         self._outputs = [InferRequestedOutput(name) for name in _OUTPUTS]
         self._identity: ClassifierId | None = None
         self._waiting: asyncio.Queue[_Question] = asyncio.Queue(options.queue)
+        self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self._fleet.refresh()
@@ -157,9 +161,11 @@ class TritonClassifier:
     async def serve_lane(self) -> None:
         """Ask for what waits, again and again; for a background task, of which there are several."""
         while True:
-            batch = [each for each in await gathered(self._waiting, _BATCH) if not each.answer.done()]
-            if batch:
-                await self._answer(batch)
+            async with asyncio.TaskGroup() as calls, self._turn:
+                batch = [each for each in await gathered(self._waiting, _BATCH) if not each.answer.done()]
+                if batch:
+                    call = calls.create_task(self._answer(batch))
+                    await asyncio.wait([call], timeout=_HEAD_START_SECONDS)
 
     async def _assess_with_others(self, text: str) -> Assessment:
         question = _Question(text, asyncio.get_running_loop().create_future())
