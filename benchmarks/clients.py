@@ -20,6 +20,8 @@ _SECONDS: Final = 20.0
 _OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
 _HEAD_END: Final = b"\r\n\r\n"
 _LENGTH: Final = b"\r\ncontent-length:"
+_LAST: Final = b"\r\nconnection: close"
+"""In the head of a connection's last response, as those of a router that ends connections of some age."""
 
 
 class HttpFailed(Exception):
@@ -88,11 +90,12 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[bytes] | None = None
         self._received = b""
+        self._ends = False
 
     @property
     def open(self) -> bool:
         """Whether it can be used."""
-        return self._transport is not None and not self._transport.is_closing()
+        return not self._ends and self._transport is not None and not self._transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -114,6 +117,7 @@ class _Connection(asyncio.Protocol):
             self._settle(HttpFailed("the response does not tell its length"))
         elif len(body) >= length:
             self._received = b""
+            self._ends = _LAST in head.lower()
             self._settle(body if head.startswith(b"HTTP/1.1 200 ") else HttpFailed(head.decode("latin-1")))
 
     def exchange(self, request: bytes) -> asyncio.Future[bytes]:
