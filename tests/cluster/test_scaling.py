@@ -27,8 +27,9 @@ OUT_SECONDS: Final = 120.0
 """From load to more replicas that are ready: an engine has to start meanwhile."""
 IN_SECONDS: Final = 180.0
 SETTLED_SECONDS: Final = 10.0
-"""From a new replica to the look at its share, which takes 20 more: it has its share within 30."""
-LOOK_SECONDS: Final = 20.0
+"""From a new replica to the look at its share: well within 30."""
+LOOK_SECONDS: Final = 40.0
+"""Long enough that chance does not decide: each of three engines gives some dozen answers."""
 FAIR: Final = 0.5
 """Least part of its fair share that each replica is to get."""
 
