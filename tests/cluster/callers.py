@@ -17,6 +17,8 @@ from cluster.release import NAME
 
 GRPC: Final = f"dns:///{NAME}-router-headless:9000"
 HTTP: Final = f"http://{NAME}-router:8080/v1"
+LIFE_SECONDS: Final = 1200
+"""After so long a pod of callers ends whoever forgot it: no load is without an end."""
 START_SECONDS: Final = 60.0
 END_SECONDS: Final = 120.0
 PORT: Final = 8000
@@ -121,6 +123,7 @@ def pod(name: str, image: Image, *, command: list[str], port: int, path: str) ->
         "metadata": {"name": name, "labels": {"app": name}},
         "spec": {
             "restartPolicy": "Never",
+            "activeDeadlineSeconds": LIFE_SECONDS,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 1,
