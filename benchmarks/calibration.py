@@ -8,7 +8,6 @@ here, and no label has a part in it but for the quality that is recovered, which
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,8 @@ from rich.table import Table
 from steersman.calibration import prompts, recovery, shares
 from steersman.calibration.bootstrap import Floats, Interval, Resampling
 from steersman.classifier import benchmarks
-from steersman.cli import scoring
+from steersman.cli import contenders
 
-ARTEFACT: Final = Path("triton_models/static_head/1")
 TRAFFIC: Final[Mapping[str, Sequence[str]]] = {
     "mixed": (
         "arena_bench",
@@ -148,14 +146,15 @@ def main() -> None:
     )
     options = parser.parse_args()
     console = Console(soft_wrap=True)
-    scorer, digest = scoring.load(ARTEFACT, os.environ)
+    classifier = contenders.load(contenders.DEFAULT)
     (mmlu,) = (each for each in benchmarks.read_all(options.data) if each.name == "mmlu")
     texts = {name: _texts(options.data, folders) for name, folders in TRAFFIC.items()} | {
         "MMLU": mmlu.prompts
     }
-    scores = {name: scoring.score(scorer, each, console) for name, each in texts.items()}
+    with console.status("scoring") as status:
+        scores = {name: classifier.rate(each, status.update) for name, each in texts.items()}
     console.print(
-        f"artefact {digest[:12]};",
+        f"artefact {classifier.digest[:12]};",
         ", ".join(f"{name}: {len(each):,} prompts" for name, each in scores.items()),
     )
     found = [

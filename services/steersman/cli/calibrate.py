@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from steersman.calibration import decisions, drift, policy_edit, prompts, recove
 from steersman.calibration.bootstrap import Floats
 from steersman.calibration.prompts import Models
 from steersman.classifier.errors import DataError
-from steersman.cli import numbers, options as common, scoring
+from steersman.cli import contenders, numbers, options as common
 from steersman.cli.calibration_report import Report
 from steersman.router.model import Policy
 
@@ -73,7 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weak", metavar="MODEL", help="with --recover: the weak model's name in 'scores'")
     common.add_log_filters(parser)
-    scoring.add_artefact(parser)
+    parser.add_argument(
+        "--artefact",
+        type=Path,
+        default=contenders.DEFAULT,
+        metavar="DIR",
+        help="what scores prompts; as `steersman train` wrote it (default: %(default)s)",
+    )
     parser.add_argument(
         "--policy-file", type=Path, metavar="FILE", help="show what changes in this policy file"
     )
@@ -175,9 +180,11 @@ def _from_log(options: argparse.Namespace) -> _Traffic:
 def _from_prompts(options: argparse.Namespace, errors: Console) -> _Traffic:
     models = Models(options.strong, options.weak) if options.recover is not None else None
     read = prompts.read(options.prompts, models)
-    scorer, digest = scoring.load(options.artefact, os.environ)
-    scores = scoring.score(scorer, read.texts, errors)
-    return _Traffic(scores, np.ones_like(scores), digest, read.gains, read.left_out, by_time=False)
+    classifier = contenders.load(options.artefact)
+    with errors.status("scoring") as status:
+        scores = classifier.rate(read.texts, status.update)
+    ones = np.ones_like(scores)
+    return _Traffic(scores, ones, classifier.digest, read.gains, read.left_out, by_time=False)
 
 
 def _edit(options: argparse.Namespace, policy: str, boundaries: Sequence[float], report: Report) -> None:

@@ -16,9 +16,9 @@ from steersman.classifier.errors import DataError
 from steersman.classifier.evaluation import evaluating, prices
 from steersman.classifier.evaluation.evaluating import Evaluation, Settings
 from steersman.classifier.evaluation.operating import Share, Threshold
-from steersman.cli import numbers
-from steersman.cli.evaluation import contenders, sets, tables
-from steersman.cli.evaluation.contenders import Contender
+from steersman.cli import contenders, numbers
+from steersman.cli.contenders import Contender
+from steersman.cli.evaluation import sets, tables
 from steersman.cli.evaluation.document import Provenance, document, provenance
 
 NAME = "evaluate"
@@ -28,7 +28,6 @@ DESCRIPTION = (
     "CPT(50), CPT(80), APGR, and AIQ where costs are known, with bootstrap 95 % intervals, beside random, oracle and "
     "prompt length; for all queries and by group."
 )
-_DEFAULT_ARTEFACT = Path("triton_models/static_head/1")
 _DEFAULT_SHARE = Share(0.3)
 _PAGE = "report.html"
 
@@ -69,7 +68,7 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
         action="append",
         metavar="DIR",
         help="what `steersman train` wrote, or a model or a repository of them; may be repeated "
-        f"(default: {_DEFAULT_ARTEFACT})",
+        f"(default: {contenders.DEFAULT})",
     )
 
 
@@ -136,7 +135,7 @@ def run(options: argparse.Namespace, errors: Console) -> None:
     if options.plots is not None and find_spec("matplotlib") is None:
         raise DataError("--plots needs matplotlib; install steersman[trainer]")
     data = sets.read(options)
-    contending = contenders.load_all(options.artefact or [_DEFAULT_ARTEFACT])
+    contending = contenders.load_all(options.artefact or [contenders.DEFAULT])
     evaluations = tuple(_evaluated(data, contending, settings, errors))
     _write(options, evaluations, provenance(contending, data.files, settings))
     tables.show(evaluations, tables.output())

@@ -90,9 +90,18 @@ def load(directory: Path, environment: Mapping[str, str], *, digest: str | None 
         ClassifierError: As `Method.load`, or the method is not known.
     """
     _, manifest = artefact.read(directory, digest=digest)
-    name = manifest.get("method")
+    return named(name_of(manifest, directory)).load(directory, environment, digest=digest)
+
+
+def name_of(manifest: artefact.Manifest, directory: Path) -> str:
+    """The method of the artefact in a directory, by its manifest.
+
+    Raises:
+        ArtefactError: It is not known.
+    """
+    name = str(manifest.get("method"))
     if name not in names():
         raise ArtefactError(
             f"{directory} holds an artefact of no known method; known are {', '.join(names())}"
         )
-    return named(name).load(directory, environment, digest=digest)
+    return name

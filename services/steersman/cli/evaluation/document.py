@@ -16,7 +16,7 @@ from steersman.classifier.evaluation import measures
 from steersman.classifier.evaluation.benchmark import Benchmark
 from steersman.classifier.evaluation.bootstrap import Estimates
 from steersman.classifier.evaluation.evaluating import Evaluation, Settings
-from steersman.cli.evaluation.contenders import Contender
+from steersman.cli.contenders import Contender
 
 
 @dataclass(frozen=True, slots=True)

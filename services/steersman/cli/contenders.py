@@ -1,4 +1,4 @@
-"""The classifiers under test, by the directories that hold them."""
+"""Trained classifiers at work in this process, by the directories that hold them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -15,7 +16,10 @@ from steersman.classifier.evaluation.benchmark import Floats
 from steersman.classifier.evaluation.evaluating import BASELINES
 from steersman.classifier.scores import Scorer
 
-_AT_ONCE = 256
+DEFAULT: Final = Path("triton_models/static_head/1")
+"""The classifier that ships, from the root of the repository."""
+
+_AT_ONCE: Final = 256
 """Texts scored between two reports of progress."""
 
 Progress = Callable[[str], None]
@@ -41,6 +45,18 @@ class Contender:
         return np.concatenate(parts)
 
 
+def load(path: Path) -> Contender:
+    """Load the one artefact that a path names.
+
+    Raises:
+        ClassifierError: It names none or several, or it cannot be loaded.
+    """
+    found = tuple(_artefacts(path))
+    if len(found) > 1:
+        raise ArtefactError(f"{path} holds several models; name one of them")
+    return load_all(found)[0]
+
+
 def load_all(paths: Sequence[Path]) -> tuple[Contender, ...]:
     """Load the artefacts that the paths name: an artefact, a model with versions, or a whole model repository.
 
@@ -51,7 +67,10 @@ def load_all(paths: Sequence[Path]) -> tuple[Contender, ...]:
     """
     directories = tuple(dict.fromkeys(each for path in paths for each in _artefacts(path)))
     manifests = [artefact.read(directory)[1] for directory in directories]
-    used = [_method(directory, manifest) for directory, manifest in zip(directories, manifests, strict=True)]
+    used = [
+        methods.name_of(manifest, directory)
+        for directory, manifest in zip(directories, manifests, strict=True)
+    ]
     return tuple(
         Contender(
             name=name,
@@ -98,12 +117,3 @@ def _newest_version(model: Path) -> Path | None:
 
 def _is_artefact(directory: Path) -> bool:
     return (directory / artefact.MANIFEST).is_file()
-
-
-def _method(directory: Path, manifest: artefact.Manifest) -> str:
-    method = str(manifest.get("method"))
-    if method not in methods.names():
-        raise ArtefactError(
-            f"{directory} holds an artefact of no known method; known are {', '.join(methods.names())}"
-        )
-    return method
