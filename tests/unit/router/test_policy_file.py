@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from steersman.router.adapters.policy_file import PolicyFile
+from steersman.router.adapters.policy_file import policy_file
 from steersman.router.catalogue import CatalogueError
 from steersman.router.model import Catalogue
 
@@ -35,7 +35,7 @@ class Watched:
         self.told: list[str] = []
         self.failing = False
         self._news = asyncio.Event()
-        self.file = PolicyFile(path, self.apply, self.tell, interval=0.001)
+        self.file = policy_file(path, self.apply, self.tell, interval=0.001)
 
     async def apply(self, catalogue: Catalogue) -> None:
         if self.failing:
