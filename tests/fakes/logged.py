@@ -14,7 +14,7 @@ from steersman.calibration.decisions import Logged
 from steersman.router.accounting import Record
 from steersman.router.decision_log import Closed, line
 from steersman.router.ids import new_id
-from steersman.router.model import Caller, CacheState, Decision, Reason, Scored, Usage
+from steersman.router.model import CacheState, Caller, Decision, Reason, Scored, Usage
 
 
 def a_line(score: float | None = 0.5, /, *, sample_rate: float = 1.0, **changes: Any) -> bytes:
