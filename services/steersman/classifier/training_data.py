@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steersman.classifier import json_lines
+from steersman.classifier.datasets import registry
 from steersman.classifier.errors import DataError
 
 RUN_WORDS = 10
@@ -183,6 +184,10 @@ def _prompted(line: json_lines.Line) -> Row:
 
 def _only_file(folder: Path) -> Path:
     files = sorted(folder.glob("*.jsonl.gz"))
-    if len(files) != 1:
+    if not files:
+        raise DataError(
+            f"{folder} should hold one *.jsonl.gz file and holds none; {registry.how_to_get(folder)}"
+        )
+    if len(files) > 1:
         raise DataError(f"{folder} should hold one *.jsonl.gz file and holds {len(files)}")
     return files[0]
