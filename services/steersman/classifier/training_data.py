@@ -86,6 +86,15 @@ def sources() -> tuple[Source, ...]:
     )
 
 
+def without_home(data: Path) -> tuple[Source, ...]:
+    """The sources that a data folder lacks and may lack, because they cannot be fetched from anywhere."""
+    return tuple(
+        source
+        for source in sources()
+        if not (data / source.folder).exists() and not registry.can_be_fetched(source.folder)
+    )
+
+
 def runs_of(prompts: Iterable[str]) -> frozenset[int]:
     """Fingerprints of every run of `RUN_WORDS` words; a shorter prompt is one run."""
     return frozenset(run for prompt in prompts for run in _runs(prompt))

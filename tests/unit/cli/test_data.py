@@ -3,6 +3,9 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +99,20 @@ def test_a_home_that_cannot_be_reached_leaves_nothing(
     assert "answers 503" in error
     assert "tried 2 times" in error
     assert "--from URL" in error
+    assert not into.exists()
+
+
+def test_a_fetch_that_is_interrupted_leaves_nothing(home: DataHome, into: Path) -> None:
+    home.stalled.add(f"/{NAME}/mmlu_test.json")
+    command = [sys.executable, "-m", "steersman.cli", "data", "fetch", NAME]
+    with subprocess.Popen(
+        [*command, "--into", str(into), "--from", home.url], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert home.half_sent.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "interrupted; nothing is left half-written" in error
     assert not into.exists()
 
 

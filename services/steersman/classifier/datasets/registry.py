@@ -93,6 +93,11 @@ def named(name: str) -> DataSet:
     return known[name]
 
 
+def can_be_fetched(folder: str) -> bool:
+    """Whether some data set that fills this folder of a data folder has a public home to fetch it from."""
+    return any(each.why_not is None for each in data_sets() if folder in each.folders)
+
+
 def how_to_get(folder: Path) -> str:
     """What to do where this folder of a data folder is missing, as the end of a sentence."""
     fills = [each for each in data_sets() if folder.name in each.folders]

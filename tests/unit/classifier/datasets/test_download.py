@@ -3,11 +3,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import cast
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from fakes.data_home import DataHome
+from steersman.classifier.datasets import download
 from steersman.classifier.datasets.download import Downloader, Patience
 from steersman.classifier.errors import FetchError
 
@@ -154,6 +158,13 @@ async def test_only_addresses_of_the_web_are_asked(url: str) -> None:
     async with asking() as asks:
         with pytest.raises(FetchError):
             await asks.get(url)
+
+
+def test_a_redirect_from_https_to_http_is_not_taken() -> None:
+    secure, plain = (SimpleNamespace(url=URL(f"{scheme}://home.example/a")) for scheme in ("https", "http"))
+    response = SimpleNamespace(history=[secure], url=plain.url, status=200, content_length=1)
+    with pytest.raises(FetchError, match="from HTTPS to HTTP"):
+        download._check(cast("aiohttp.ClientResponse", response), str(secure.url), 100)
 
 
 def test_the_library_is_not_leaked() -> None:
