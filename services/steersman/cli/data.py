@@ -84,14 +84,16 @@ async def _fetch_all(wanted: list[DataSet], options: argparse.Namespace, errors:
 
 
 def _is_there(data_set: DataSet, folder: Path) -> bool:
-    if not fetching.is_there(data_set, folder):
-        return False
-    if changed := checking.changed(data_set, folder):
-        raise DataError(
-            f"{folder / changed[0]} was changed since it was fetched; --again fetches {data_set.name} anew "
-            "and replaces it"
-        )
-    return True
+    """Whether nothing is to be done; what is there and would be lost is an error."""
+    found = checking.standing(data_set, folder)
+    anew = f"--again fetches {data_set.name} anew and replaces it"
+    if found.changed:
+        raise DataError(f"{folder / found.changed[0]} was changed since it was fetched; {anew}")
+    if len(found.there) == len(data_set.outputs):
+        return True
+    if found.unknown:
+        raise DataError(f"{folder / found.unknown[0]} is there and was not fetched; {anew}")
+    return False
 
 
 def _check(options: argparse.Namespace, _: Console) -> None:

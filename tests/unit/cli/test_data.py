@@ -80,6 +80,24 @@ def test_fetch_replaces_what_was_changed_only_when_told_to(
     assert (into / OUTPUT).read_bytes() == fetched
 
 
+def test_fetch_does_not_replace_a_part_that_is_somebodys_own(
+    home: DataHome, into: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = into / "mmlu_pro" / "mmlu_pro.jsonl.gz"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    assert fetch(home, into, name="mmlu_pro") == 1
+    assert f"{mine} is there and was not fetched; --again" in capsys.readouterr().err
+    assert not home.asked
+
+
+def test_fetch_takes_a_whole_set_of_ones_own_as_it_is(home: DataHome, into: Path) -> None:
+    (into / OUTPUT).parent.mkdir(parents=True)
+    (into / OUTPUT).write_bytes(b"mine")
+    assert fetch(home, into) == 0
+    assert (into / OUTPUT).read_bytes() == b"mine"
+
+
 def test_fetch_refuses_what_has_another_hash(
     home: DataHome, into: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,17 @@ from steersman.classifier.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Which files of a data set are there, by their paths in the data folder."""
+
+    there: tuple[str, ...]
+    unknown: tuple[str, ...]
+    """Of those, the ones that nobody has a hash of."""
+    changed: tuple[str, ...]
+    """And the ones that are not what they were."""
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What was found of one data set."""
 
@@ -49,17 +60,18 @@ def check(folder: Path) -> tuple[Checked, ...]:
     return found
 
 
-def changed(data_set: DataSet, folder: Path) -> tuple[str, ...]:
-    """Files of a data set that are there and are not what they were, by their paths in the data folder.
+def standing(data_set: DataSet, folder: Path) -> Standing:
+    """How much of a data set is in a data folder, without a look at its rows.
 
     Raises:
         DataError: `data.lock` or a file cannot be read.
     """
     hashes = _known_hashes(data_set, lock.read(folder))
-    return tuple(
-        path
-        for path, expected in hashes.items()
-        if (folder / path).is_file() and _sha256(folder / path) != expected
+    there = tuple(output.path for output in data_set.outputs if (folder / output.path).is_file())
+    return Standing(
+        there=there,
+        unknown=tuple(path for path in there if path not in hashes),
+        changed=tuple(path for path in there if path in hashes and _sha256(folder / path) != hashes[path]),
     )
 
 

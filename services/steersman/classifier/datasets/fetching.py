@@ -60,11 +60,6 @@ class Fetched:
     """Downloads whose hash nobody knew before; it is in the lock now."""
 
 
-def is_there(data_set: DataSet, folder: Path) -> bool:
-    """Whether every file of a data set is in a data folder."""
-    return all((folder / output.path).is_file() for output in data_set.outputs)
-
-
 async def fetch(
     data_set: DataSet, *, into: Path, source: Source, mirror: str | None, progress: Progress
 ) -> Fetched:
@@ -87,15 +82,11 @@ async def fetch(
     known = lock.read(into)
     recorded = known[data_set.name].downloads if data_set.name in known else {}
     downloads = await _download(data_set, base, source, progress)
-    hashes = {path: hashlib.sha256(content).hexdigest() for path, content in downloads.items()}
+    hashes = _hashes(downloads)
     for file in data_set.files:
         _check(file, base, got=hashes[file.path], recorded=recorded.get(file.path))
     contents = conversions.outputs(data_set, downloads)
-    record = Record(
-        source=base,
-        downloads=hashes,
-        outputs={path: hashlib.sha256(content).hexdigest() for path, content in contents.items()},
-    )
+    record = Record(source=base, downloads=hashes, outputs=_hashes(contents))
     _place({**contents, lock.NAME: lock.content({**known, data_set.name: record})}, into)
     new = sum(file.sha256 is None and file.path not in recorded for file in data_set.files)
     return Fetched(outputs=tuple(contents), newly_known=new)
@@ -119,6 +110,10 @@ async def _download(data_set: DataSet, base: str, source: Source, progress: Prog
         # One sentence is enough: most often it is the same of every file.
         raise _first(errors) from None
     return {path: task.result() for path, task in tasks.items()}
+
+
+def _hashes(contents: Mapping[str, bytes]) -> dict[str, str]:
+    return {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
 
 
 def _first(errors: BaseExceptionGroup[FetchError]) -> FetchError:
