@@ -84,6 +84,6 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str) -> b
 def _listed(document: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(document, dict):
         for answers in document.values():
-            yield from answers
+            yield from answers if isinstance(answers, list) else ()
     else:
         yield from document

@@ -108,7 +108,8 @@ def test_mmlu_pro_keeps_the_questions_of_mmlu_apart() -> None:
         "model_outputs_small_5shots.zip": archive(
             {
                 "all.json": {
-                    "physics": [answer(2, pred=None, src="ori_mmlu-physics"), answer(1, pred="B", src=None)]
+                    "accuracy": 0.5,
+                    "physics": [answer(2, pred=None, src="ori_mmlu-physics"), answer(1, pred="B", src=None)],
                 }
             }
         ),
