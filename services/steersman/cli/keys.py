@@ -30,6 +30,7 @@ _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     create = _action(actions, "create", "make a key", _create)
     create.add_argument("--tenant", required=True, type=_tenant, metavar="NAME", help="whose key it is")

@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class NotUsable(Exception):
+    """The file is there at the start, and is not valid; says which, where and why."""
+
+
 @dataclass(slots=True)
 class WatchedFile(Generic[T]):
     """Watches one file.
@@ -43,10 +47,14 @@ class WatchedFile(Generic[T]):
 
         Raises:
             OSError: It cannot be read.
-            ValueError: It is not valid.
+            NotUsable: It is not valid.
         """
         self._text = await asyncio.to_thread(self.path.read_bytes)
-        await self.apply(self.parse(self._text))
+        try:
+            read = self.parse(self._text)
+        except ValueError as error:
+            raise NotUsable(f"{self.name} {self.path}: {error}") from error
+        await self.apply(read)
 
     async def watch(self) -> None:
         """Look at the file again and again; what is not valid is refused as a whole, and the old one stays."""

@@ -19,7 +19,7 @@ def policy_file(
     *,
     interval: float = 1.0,
 ) -> WatchedFile[Catalogue]:
-    """The file of the catalogue; `CatalogueError` is what its content can raise.
+    """The file of the catalogue.
 
     Args:
         path: Where it is.
