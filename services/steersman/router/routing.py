@@ -7,7 +7,6 @@ or one call away.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -165,7 +164,7 @@ class Routing:
                 chosen.policy,
                 boundaries=chosen.boundaries,
                 scored=scored,
-                stand_in=lambda: _uniform(text.text),
+                stand_in=lambda: rule.stand_in_of(text.text),
                 tiers=catalogue.tiers,
                 needs=needs,
             )
@@ -263,8 +262,3 @@ def _tier_named(catalogue: Catalogue, name: str) -> str:
             return tier.name
     known = ", ".join([*catalogue.policies, *catalogue.tiers])
     raise UnknownModel("model", f"no policy or tier has this name; there are {known}")
-
-
-def _uniform(text: str) -> float:
-    """A number that is uniform in [0, 1) over texts, and the same for the same text on every replica."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56
