@@ -16,6 +16,7 @@ from steersman.calibration.bootstrap import Interval
 from steersman.calibration.drift import Halves
 from steersman.calibration.recovery import Recovery
 from steersman.calibration.shares import Calibration, rows_to_halve
+from steersman.router.model import OutOfDomain
 
 _WIDE: Final = 0.05
 """Half of an interval that is too long to plan with."""
@@ -46,6 +47,11 @@ class Report:
         why = "without scores of both models" if labelled else "without a score"
         note = f", {left_out:,} {why} left out" if left_out else ""
         self._say(f"{self.rows:,} rows{note}, artefact {self.digest[:12] or 'unknown'}")
+
+    def out_of_domain(self, rows: int, rule: OutOfDomain | None) -> None:
+        """What is decided by another rule than the score."""
+        if rows and rule is not None:
+            self._say(f"{rows:,} of them out of domain (novelty from {rule.novelty:g} on): {rule.rule.value}")
 
     def shares(self, found: Calibration, tiers: Sequence[str]) -> None:
         """What boundaries for shares come to."""

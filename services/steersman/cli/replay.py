@@ -84,7 +84,8 @@ def _what_if(options: argparse.Namespace, catalogue: Catalogue, policy: Policy) 
             f"policy {policy.name} has {len(policy.tiers)} tiers, which need {len(policy.tiers) - 1} boundaries"
         )
     prices = {name: tier.price for name, tier in catalogue.tiers.items()}
-    return WhatIf(policy.tiers, boundaries, {**prices, **_tried(options.price, prices)})
+    tried = {**prices, **_tried(options.price, prices)}
+    return WhatIf(policy.tiers, boundaries, tried, policy.out_of_domain)
 
 
 def _tried(given: Sequence[tuple[str, Price]], known: Mapping[str, Price]) -> dict[str, Price]:
@@ -94,8 +95,10 @@ def _tried(given: Sequence[tuple[str, Price]], known: Mapping[str, Price]) -> di
 
 
 def _described(options: argparse.Namespace, what_if: WhatIf, found: Mapping[str, Any]) -> dict[str, Any]:
+    rule = what_if.out_of_domain
+    told = rule and {"novelty": rule.novelty, "rule": rule.rule.value}
     return {
-        "what_if": dataclasses.asdict(what_if),
+        "what_if": {**dataclasses.asdict(what_if), "out_of_domain": told},
         "seed": options.seed,
         "resamples": options.resamples,
         **found,

@@ -26,9 +26,13 @@ def show(output: Console, found: Replay, what_if: WhatIf, *, labels: bool) -> No
 def _premises(found: Replay, what_if: WhatIf) -> list[str]:
     boundaries = ", ".join(map(repr, what_if.boundaries)) or "none"
     kept = "".join(f"; {number:,} kept: {why}" for why, number in sorted(found.kept.items()))
+    rule = what_if.out_of_domain
+    beyond = (
+        f"; {found.out_of_domain:,} out of domain: {rule.rule.value}" if rule and found.out_of_domain else ""
+    )
     return [
         f"tiers {', '.join(what_if.tiers)} with boundaries {boundaries}",
-        f"{found.decisions:,} decisions, {found.moved:,} would have moved{kept}",
+        f"{found.decisions:,} decisions, {found.moved:,} would have moved{beyond}{kept}",
         f"cost is of the {found.answered:,} with tokens; an answer that moves is as long as the mean of its new tier",
     ]
 

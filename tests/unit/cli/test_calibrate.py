@@ -133,6 +133,30 @@ def test_traffic_that_drifts_is_warned_of(tmp_path: Path, capsys: pytest.Capture
     assert "beware: the traffic drifts" in capsys.readouterr().err
 
 
+def test_queries_out_of_domain_count_as_they_are_decided(
+    tmp_path: Path, policies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policies.write_text(POLICIES.replace("threshold: 0.7}", "threshold: 0.7, out_of_domain: {rule: strong}}"))
+    usual = write_log(tmp_path / "usual.jsonl", [n / 80 for n in range(80)])
+    novel = write_log(tmp_path / "novel.jsonl", [0.0] * 20, novelty=1.0)
+    file = tmp_path / "found.json"
+    arguments = ("--log", usual, novel, "--share", "strong=0.3", "--json", file)
+    assert calibrate(*arguments, "--policy-file", policies) == 0
+    assert "20 of them out of domain (novelty from 0.999 on): strong" in capsys.readouterr().out
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert found["out_of_domain"] == 20
+    assert found["boundaries"] == [pytest.approx(70 / 80, abs=0.02)], "10 of 80, and the 20"
+
+
+def test_prompts_without_a_word_are_out_of_domain(
+    artefact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps({"prompt": "?" * n}) + "\n" for n in range(1, 21)))
+    assert calibrate("--prompts", prompts, "--artefact", artefact, "--share", "strong=0.3") == 0
+    assert "20 of them out of domain (novelty from 0.999 on): proportional" in capsys.readouterr().out
+
+
 def test_prompts_are_scored_with_the_artefact(
     artefact: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
