@@ -81,10 +81,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what scores prompts; as `steersman train` wrote it (default: %(default)s)",
     )
     parser.add_argument(
-        "--policy-file", type=Path, metavar="FILE", help="show what changes in this policy file"
+        "--policy-file",
+        type=Path,
+        metavar="FILE",
+        help="show what changes in this policy file, or in this file of RoutingPolicy resources",
     )
-    parser.add_argument("--policy", metavar="NAME", help="policy in it (default: its default policy)")
-    parser.add_argument("--write", action="store_true", help="change the policy file")
+    parser.add_argument(
+        "--policy", metavar="NAME", help="policy in it (default: its default policy, or its only resource)"
+    )
+    parser.add_argument("--write", action="store_true", help="change the file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well")
     common.add_bootstrap(parser)
 
@@ -131,7 +136,7 @@ def _policy(options: argparse.Namespace) -> Policy | None:
     if options.policy_file is None:
         return None
     path = options.policy_file
-    catalogue = policy_edit.parse(policy_edit.read(path), path)
+    catalogue = policy_edit.parse_either(policy_edit.read(path), path)
     policy = policy_edit.policy_of(catalogue, options.policy, path)
     if not policy.boundaries:
         raise DataError(f"{path}: policy {policy.name} has one tier, and no boundary to choose")

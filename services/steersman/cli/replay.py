@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from steersman.calibration import decisions, policy_edit, qualities
+from steersman.calibration import decisions, policy_edit, qualities, resource_file
 from steersman.calibration.replay import Labels, WhatIf, replay
 from steersman.classifier.errors import DataError
 from steersman.cli import numbers, options as common, replay_report
@@ -65,7 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, errors: Console) -> None:
     """Replay, and print a comparison on standard output."""
     path = options.policy_file
-    catalogue = policy_edit.parse(policy_edit.read(path), path)
+    text = policy_edit.read(path)
+    if resource_file.holds_resources(text):
+        raise DataError(f"{path} holds resources, which have no prices; replaying needs a policy file")
+    catalogue = policy_edit.parse(text, path)
     what_if = _what_if(options, catalogue, policy_edit.policy_of(catalogue, options.policy, path))
     of_policy = decisions.of_policy(decisions.read(options.log), options.traffic)
     rows = decisions.of_classifier(of_policy, options.classifier)

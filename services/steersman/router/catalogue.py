@@ -199,6 +199,18 @@ class _File(Group):
         return self
 
 
+def documents(text: bytes) -> list[Any]:
+    """The documents of a YAML file, in which no key stands twice.
+
+    Raises:
+        CatalogueError: It is no YAML.
+    """
+    try:
+        return list(yaml.load_all(text, Loader=_Loader))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise CatalogueError(f"not YAML: {error}") from error
+
+
 def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
     """Read a policy file.
 

@@ -22,6 +22,15 @@ policies:
 default_policy: auto
 """
 
+RESOURCE = """\
+apiVersion: steersman.dev/v1alpha1
+kind: RoutingPolicy
+metadata: {name: auto}
+spec:
+  tiers: [weak, strong]
+  threshold: 0.7  # agreed in May
+"""
+
 
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +110,23 @@ def test_a_policy_file_is_written_when_told_to(
     assert f"wrote {policies}" in capsys.readouterr().out
     assert calibrate(*arguments, "--policy", "three", "--traffic", "auto") == 0
     assert "has these boundaries already" in capsys.readouterr().out
+
+
+def test_a_resource_is_shown_and_written_when_told_to(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "auto.yaml"
+    file.write_text(RESOURCE)
+    assert calibrate("--log", log, "--share", "strong=0.1", "--policy-file", file) == 0
+    printed = capsys.readouterr().out
+    assert "-  threshold: 0.7  # agreed in May" in printed
+    assert "as it was; --write changes it" in printed
+    assert file.read_text() == RESOURCE
+    assert calibrate("--log", log, "--share", "strong=0.1", "--policy-file", file, "--write") == 0
+    written = file.read_text()
+    assert written.endswith("  # agreed in May\n")
+    assert yaml.safe_load(written)["spec"]["threshold"] == pytest.approx(0.9, abs=0.002)
+    assert [each.name for each in tmp_path.iterdir() if "partial" in each.name] == []
 
 
 @pytest.mark.parametrize(

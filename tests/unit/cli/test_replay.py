@@ -128,13 +128,19 @@ def test_quality_is_told_where_labels_are_known(
         pytest.param(["--boundaries", "0.2,0.4"], "2 tiers, which need 1 boundaries", id="boundaries"),
         pytest.param(["--price", "dear=1:2"], "names no tier dear", id="unknown tier"),
         pytest.param(["--traffic", "other"], "no decision of policy other", id="no traffic"),
+        pytest.param(["--policy-file", "RESOURCE"], "resources, which have no prices", id="resources"),
         pytest.param(["--labels", "nowhere"], "cannot read nowhere", id="no labels"),
     ],
 )
 def test_what_went_wrong_is_one_sentence_and_status_1(
     log: Path, policies: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert replay("--log", log, "--policy-file", policies, *arguments) == 1
+    resource = policies.with_name("auto.yaml")
+    resource.write_text("kind: RoutingPolicy\n")
+    files = {"RESOURCE": resource}
+    assert (
+        replay("--log", log, "--policy-file", policies, *(files.get(each, each) for each in arguments)) == 1
+    )
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
