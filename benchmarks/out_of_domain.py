@@ -155,9 +155,7 @@ def main() -> None:
     with errors.status("training without each source") as status:
         material = training.prepare(options.data, environment=os.environ, progress=lambda *_: None)
         _, manifest = artefact.read(contenders.DEFAULT)
-        chosen = {**manifest["hyperparameters"]}
-        chosen.pop("centres")
-        told = list(left_out(material, static_head.Hyperparameters(**chosen)))
+        told = list(left_out(material, static_head.Hyperparameters.from_manifest(manifest)))
         classifier = contenders.load(contenders.DEFAULT)
         told += [
             Told(each.name, classifier.assess(each.prompts, status.update), each.strong - each.weak)
