@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from steersman.calibration.bootstrap import Floats
 from steersman.calibration.decisions import Logged
+from steersman.classifier.evaluation.bootstrap import Floats
 from steersman.classifier.scores import Scores
 from steersman.router import policy
 from steersman.router.model import Assessment, Fallback, OutOfDomain, Reason

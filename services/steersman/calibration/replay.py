@@ -19,8 +19,9 @@ from typing import Final
 import numpy as np
 
 from steersman.calibration import out_of_domain
-from steersman.calibration.bootstrap import Floats, Interval, Resampling, around
+from steersman.calibration.bootstrap import Resampling, around
 from steersman.calibration.decisions import Logged
+from steersman.classifier.evaluation.bootstrap import Estimate, Floats
 from steersman.router.model import OutOfDomain, Price, Reason
 from steersman.router.policy import tier_index
 
@@ -60,9 +61,9 @@ class _Figure:
 class Compared:
     """A figure as it was and as it would have been, each with its interval, and the difference with its own."""
 
-    recorded: Interval
-    replayed: Interval
-    difference: Interval
+    recorded: Estimate
+    replayed: Estimate
+    difference: Estimate
 
 
 @dataclass(frozen=True, slots=True)

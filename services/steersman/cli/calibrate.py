@@ -13,10 +13,10 @@ import numpy as np
 from rich.console import Console
 
 from steersman.calibration import decisions, drift, out_of_domain, policy_edit, prompts, recovery, shares
-from steersman.calibration.bootstrap import Floats
 from steersman.calibration.out_of_domain import Places
 from steersman.calibration.prompts import Models
 from steersman.classifier.errors import DataError
+from steersman.classifier.evaluation.bootstrap import Floats
 from steersman.cli import contenders, numbers, options as common
 from steersman.cli.calibration_report import Report
 from steersman.router.model import OutOfDomain, Policy

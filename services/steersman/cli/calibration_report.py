@@ -12,10 +12,10 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from steersman.calibration.bootstrap import Interval
 from steersman.calibration.drift import Halves
 from steersman.calibration.recovery import Recovery
 from steersman.calibration.shares import Calibration, rows_to_halve
+from steersman.classifier.evaluation.bootstrap import Estimate
 from steersman.router.model import OutOfDomain
 
 _WIDE: Final = 0.05
@@ -129,5 +129,5 @@ def _recovery(found: Recovery, wanted: float) -> Table:
     return table
 
 
-def _range(interval: Interval) -> str:
+def _range(interval: Estimate) -> str:
     return f"{interval.low:.1%} to {interval.high:.1%}"

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from steersman.calibration.bootstrap import Interval
 from steersman.calibration.replay import PER, Compared, Replay, WhatIf
+from steersman.classifier.evaluation.bootstrap import Estimate
 
 
 def show(output: Console, found: Replay, what_if: WhatIf, *, labels: bool) -> None:
@@ -50,7 +50,7 @@ def _table(found: Replay) -> Table:
 
 
 def _row(table: Table, name: str, compared: Compared, told: Callable[[float], str]) -> None:
-    def cell(interval: Interval) -> str:
+    def cell(interval: Estimate) -> str:
         return f"{told(interval.value)} [dim]({told(interval.low)} to {told(interval.high)})[/dim]"
 
     table.add_row(name, cell(compared.recorded), cell(compared.replayed), cell(compared.difference))

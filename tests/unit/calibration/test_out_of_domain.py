@@ -12,7 +12,8 @@ from fakes.catalogue import a_policy, a_tier
 from fakes.classifier import assessment
 from fakes.logged import a_logged
 from steersman.calibration import out_of_domain, shares
-from steersman.calibration.bootstrap import Floats, Resampling
+from steersman.calibration.bootstrap import Resampling
+from steersman.classifier.evaluation.bootstrap import Floats
 from steersman.classifier.scores import Scores
 from steersman.router import policy
 from steersman.router.model import Fallback, Needs, OutOfDomain, Scored
