@@ -17,11 +17,13 @@ from steersman.router.ids import new_id
 from steersman.router.model import CacheState, Caller, Decision, Reason, Scored, Usage
 
 
-def a_line(score: float | None = 0.5, /, *, sample_rate: float = 1.0, **changes: Any) -> bytes:
+def a_line(
+    score: float | None = 0.5, /, *, novelty: float = 0.25, sample_rate: float = 1.0, **changes: Any
+) -> bytes:
     """A line of the router's own making, with fields changed afterwards; `...` takes a field away."""
     scored = Scored(failure=Reason.CLASSIFIER_TIMEOUT)
     if score is not None:
-        scored = Scored(assessment(score), CacheState.MISS, None, IDENTITY)
+        scored = Scored(assessment(score, novelty=novelty), CacheState.MISS, None, IDENTITY)
     policy = a_policy()
     tier = "strong" if score is not None and score >= policy.boundaries[0] else "weak"
     reason = scored.failure or Reason.SCORE
@@ -48,7 +50,10 @@ def a_logged(score: float = 0.5, /, **changes: Any) -> Logged:
         "tier": tier,
         "reason": "SCORE",
         "own_boundaries": False,
+        "boundaries": (0.7,),
         "score": score,
+        "novelty": 0.25,
+        "out_of_domain": "",
         "artefact_digest": "c0ffee",
         "prompt_tokens": 100,
         "completion_tokens": 50,

@@ -19,6 +19,7 @@ from steersman.router.model import (
     Capabilities,
     Catalogue,
     Fallback,
+    OutOfDomain,
     Policy,
     PolicyResource,
     Price,
@@ -118,6 +119,17 @@ class _Tier(Group):
     capabilities: _Capabilities = _Capabilities()
 
 
+class _OutOfDomain(Group):
+    novelty: Annotated[float, Field(gt=0.0, le=1.0)] = OutOfDomain().novelty
+    """Percentile of novelty at or over which a query is out of domain."""
+    rule: Literal["proportional", "strong", "weak", "score"] = "proportional"
+    """What decides for it; with `score` the score does, as for any other query."""
+
+    @property
+    def chosen(self) -> OutOfDomain | None:
+        return None if self.rule == "score" else OutOfDomain(self.novelty, Fallback(self.rule))
+
+
 class _Policy(Group):
     tiers: Annotated[tuple[str, ...], Field(min_length=1)]
     """In order of cost, cheapest first."""
@@ -127,6 +139,8 @@ class _Policy(Group):
     """Scores at which a query moves to the next tier; ascending, one fewer than tiers."""
     fallback: Fallback = Fallback.PROPORTIONAL
     """What decides when the classifier does not answer."""
+    out_of_domain: _OutOfDomain = _OutOfDomain()
+    """What decides for a query that is unlike what the classifier was trained on."""
     tier_fallback: bool = True
     """Whether another tier may answer when the wanted one cannot be reached."""
     when_cold: WhenCold = WhenCold.OTHER
@@ -159,8 +173,14 @@ class _ResourcePolicy(_Policy):
     @model_validator(mode="before")
     @classmethod
     def _choices_as_in_the_file(cls, spec: dict[str, Any]) -> dict[str, Any]:
-        # All that is a text by itself is a choice; names stand in lists.
-        return {key: value.lower() if isinstance(value, str) else value for key, value in spec.items()}
+        return {key: _in_small_letters(value) for key, value in spec.items()}
+
+
+def _in_small_letters(value: Any) -> Any:
+    """All that is a text by itself, or in an object, is a choice; names stand in lists."""
+    if isinstance(value, dict):
+        return {key: _in_small_letters(each) for key, each in value.items()}
+    return value.lower() if isinstance(value, str) else value
 
 
 class _Tenant(Group):
@@ -195,6 +215,18 @@ class _File(Group):
             if tenant.policies is not None and tenant.default_policy not in {None, *tenant.policies}:
                 raise ValueError(f"tenant {name} may not use its own default_policy {tenant.default_policy}")
         return self
+
+
+def documents(text: bytes) -> list[Any]:
+    """The documents of a YAML file, in which no key stands twice.
+
+    Raises:
+        CatalogueError: It is no YAML.
+    """
+    try:
+        return list(yaml.load_all(text, Loader=_Loader))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise CatalogueError(f"not YAML: {error}") from error
 
 
 def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
@@ -279,6 +311,7 @@ def _policy(name: str, policy: _Policy, resource: PolicyResource | None = None) 
         policy.tiers,
         policy.all_boundaries,
         policy.fallback,
+        policy.out_of_domain.chosen,
         policy.tier_fallback,
         policy.when_cold,
         resource,

@@ -7,7 +7,6 @@ or one call away.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -166,7 +165,7 @@ class Routing:
                 chosen.policy,
                 boundaries=chosen.boundaries,
                 scored=scored,
-                stand_in=lambda: _uniform(text.text),
+                stand_in=lambda: rule.stand_in_of(text.text),
                 tiers=catalogue.tiers,
                 needs=needs,
             )
@@ -271,8 +270,3 @@ def model_names(catalogue: Catalogue, rights: Rights) -> list[str]:
     """What a tenant may give as the model: policies first."""
     policies = [name for name, policy in catalogue.policies.items() if rights.allow_policy(policy)]
     return [*policies, *filter(rights.allow_tier, catalogue.tiers)]
-
-
-def _uniform(text: str) -> float:
-    """A number that is uniform in [0, 1) over texts, and the same for the same text on every replica."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56
