@@ -14,7 +14,7 @@ from steersman.calibration.decisions import Logged
 from steersman.router.accounting import Record
 from steersman.router.decision_log import Closed, line
 from steersman.router.ids import new_id
-from steersman.router.model import CacheState, Decision, Reason, Scored, Usage
+from steersman.router.model import CacheState, Caller, Decision, Reason, Scored, Usage
 
 
 def a_line(
@@ -28,7 +28,7 @@ def a_line(
     tier = "strong" if score is not None and score >= policy.boundaries[0] else "weak"
     reason = scored.failure or Reason.SCORE
     decision = Decision(new_id(), tier, tier, reason, policy, policy.boundaries, scored, truncated=False)
-    record = Record("default", decision=decision, usage=Usage(100, 50), usd=0.001)
+    record = Record(Caller("default"), decision=decision, usage=Usage(100, 50), usd=0.001)
     written = line(Closed(record, decision, 1.8e9), sample_rate=sample_rate)
     fields = {**orjson.loads(written), **changes}
     return orjson.dumps({name: value for name, value in fields.items() if value is not ...}) + b"\n"

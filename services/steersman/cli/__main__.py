@@ -14,13 +14,14 @@ from types import ModuleType
 from rich.console import Console
 
 from steersman.classifier.errors import ClassifierError
-from steersman.cli import calibrate, data, evaluate, replay, train
+from steersman.cli import calibrate, data, evaluate, keys, replay, train
+from steersman.identity.key_file import KeyFileError
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 """The command could not be done; `argparse` itself leaves with 2 for a command line that it cannot read."""
 
-_COMMANDS: tuple[ModuleType, ...] = (data, train, evaluate, calibrate, replay)
+_COMMANDS: tuple[ModuleType, ...] = (data, train, evaluate, calibrate, replay, keys)
 _DESCRIPTION = """\
 Train the classifiers that decide which model answers a query, measure them, and choose where policies draw the line.
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True, soft_wrap=True)
     try:
         options.run(options, errors)
-    except ClassifierError as error:
+    except (ClassifierError, KeyFileError) as error:
         errors.print(f"steersman {options.command}: {error}", style="bold red", markup=False, highlight=False)
         return EXIT_FAILED
     except KeyboardInterrupt:

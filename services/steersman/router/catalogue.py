@@ -23,6 +23,7 @@ from steersman.router.model import (
     Policy,
     PolicyResource,
     Price,
+    Rights,
     Tier,
     UpstreamSpec,
     WhenCold,
@@ -182,10 +183,22 @@ def _in_small_letters(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+class _Tenant(Group):
+    policies: tuple[str, ...] | None = None
+    """Names of the policies that it may name; all where not given."""
+    tiers: tuple[str, ...] | None = None
+    """Names of the tiers that may answer it, so that policies with others are not for it; all where not given."""
+    default_policy: str | None = None
+    """What it gets for a request without a model; the file's where not given."""
+
+
 class _File(Group):
     tiers: Annotated[dict[Name, _Tier], Field(min_length=1)]
     policies: Annotated[dict[Name, _Policy], Field(min_length=1)]
     default_policy: str
+    tenants: dict[Name, _Tenant] | None = None
+    """What each tenant may ask for; without it every tenant may ask for everything, with it those who are not in it for
+    nothing. Policies may be those of resources."""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -196,6 +209,11 @@ class _File(Group):
                 raise ValueError(f"policy {name} names tiers that do not exist: {', '.join(unknown)}")
         if self.default_policy not in self.policies:
             raise ValueError(f"default_policy {self.default_policy} does not exist")
+        for name, tenant in (self.tenants or {}).items():
+            if unknown := [tier for tier in tenant.tiers or () if tier not in self.tiers]:
+                raise ValueError(f"tenant {name} names tiers that do not exist: {', '.join(unknown)}")
+            if tenant.policies is not None and tenant.default_policy not in {None, *tenant.policies}:
+                raise ValueError(f"tenant {name} may not use its own default_policy {tenant.default_policy}")
         return self
 
 
@@ -231,6 +249,9 @@ def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
         tiers={name: _tier(name, tier, environment) for name, tier in file.tiers.items()},
         policies={name: _policy(name, policy) for name, policy in file.policies.items()},
         default_policy=file.default_policy,
+        tenants=None
+        if file.tenants is None
+        else {name: _rights(each) for name, each in file.tenants.items()},
     )
 
 
@@ -254,6 +275,14 @@ def _error(error: ValidationError, *, whole: str) -> CatalogueError:
         for each in error.errors(include_url=False, include_input=False)
     ]
     return CatalogueError("; ".join(faults))
+
+
+def _rights(tenant: _Tenant) -> Rights:
+    return Rights(
+        policies=None if tenant.policies is None else frozenset(tenant.policies),
+        tiers=None if tenant.tiers is None else frozenset(tenant.tiers),
+        default_policy=tenant.default_policy or "",
+    )
 
 
 def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:

@@ -106,6 +106,18 @@ class RouterMetrics:
             ("outcome",),
             registry=registry,
         )
+        self._key_reloads = Counter(
+            "steersman_key_reloads",
+            "Changes of the file of API keys, taken or refused.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._callers_refused = Counter(
+            "steersman_callers_refused",
+            "Requests without a valid API key, by what was wrong: missing, unknown, expired, revoked.",
+            ("why",),
+            registry=registry,
+        )
         self._policies = Gauge(
             "steersman_policies",
             "Policies in force, by their source: file or resource; refused: resources that cannot be used.",
@@ -171,6 +183,14 @@ class RouterMetrics:
     def reloaded(self, outcome: str) -> None:
         """The policy file has changed, and was taken or refused."""
         self._reloads.labels(outcome).inc()
+
+    def keys_reloaded(self, outcome: str) -> None:
+        """The file of API keys has changed, and was taken or refused."""
+        self._key_reloads.labels(outcome).inc()
+
+    def caller_refused(self, why: str) -> None:
+        """A caller showed no valid key."""
+        self._callers_refused.labels(why).inc()
 
     def watch_policies(self, catalogue: Callable[[], Catalogue]) -> None:
         """Show where the policies in force come from."""

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Literal
+from typing import Final, Literal
 
 
 class Reason(Enum):
@@ -223,6 +223,44 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request."""
+
+    tenant: str
+    key: str = ""
+    """Id of the API key that was shown."""
+
+
+NOBODY: Final = Caller("")
+"""Before a caller is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a tenant may ask for."""
+
+    policies: frozenset[str] | None = None
+    """Names; all where None."""
+    tiers: frozenset[str] | None = None
+    """Names of the tiers that may answer; all where None."""
+    default_policy: str = ""
+    """What a request without a model gets; the catalogue's where empty."""
+
+    def allow_policy(self, policy: Policy) -> bool:
+        """Whether the policy and all of its tiers may be used."""
+        named = self.policies is None or policy.name in self.policies
+        return named and all(map(self.allow_tier, policy.tiers))
+
+    def allow_tier(self, tier: str) -> bool:
+        """Whether a tier may answer."""
+        return self.tiers is None or tier in self.tiers
+
+
+ALL_RIGHTS: Final = Rights()
+NO_RIGHTS: Final = Rights(frozenset(), frozenset())
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """All tiers and policies, as of one reading of the policy file and of the resources that go with it."""
 
@@ -230,6 +268,12 @@ class Catalogue:
     policies: Mapping[str, Policy]
     default_policy: str
     refused: tuple[Refusal, ...] = ()
+    tenants: Mapping[str, Rights] | None = None
+    """What each tenant may ask for; where None, every tenant may ask for everything."""
+
+    def rights(self, tenant: str) -> Rights:
+        """What a tenant may ask for: nothing, if there is a list of tenants that it is not on."""
+        return ALL_RIGHTS if self.tenants is None else self.tenants.get(tenant, NO_RIGHTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,14 @@ from hypothesis import given, strategies as st
 from fakes.catalogue import a_resource
 from steersman.router.catalogue import CatalogueError, parse, parse_resource
 from steersman.router.model import (
+    ALL_RIGHTS,
+    NO_RIGHTS,
     Capabilities,
     Catalogue,
     Fallback,
     OutOfDomain,
     Price,
+    Rights,
     UpstreamSpec,
     WhenCold,
 )
@@ -128,6 +131,42 @@ def test_a_policys_version_changes_with_the_policy_and_with_nothing_else() -> No
     assert before["auto"].version != after["auto"].version
     assert before["careful"].version == after["careful"].version
     assert read().policies["auto"].version == before["auto"].version
+
+
+TENANTS = """
+tenants:
+  search: { policies: [auto, from-a-resource], tiers: [weak, strong], default_policy: auto }
+  operations: {}
+"""
+
+
+def test_what_a_tenant_may_ask_for_is_read() -> None:
+    catalogue = read(GOOD + TENANTS)
+    assert catalogue.rights("search") == Rights(
+        frozenset({"auto", "from-a-resource"}), frozenset({"weak", "strong"}), "auto"
+    )
+    assert catalogue.rights("operations") == ALL_RIGHTS
+    assert catalogue.rights("stranger") == NO_RIGHTS
+
+
+def test_without_tenants_everybody_may_ask_for_everything() -> None:
+    assert read().rights("anybody") == ALL_RIGHTS
+
+
+@pytest.mark.parametrize(
+    ("tenants", "complaint"),
+    [
+        ("{search: {tiers: [strongest]}}", "tenant search names tiers that do not exist: strongest"),
+        (
+            "{search: {policies: [cheap], default_policy: auto}}",
+            "tenant search may not use its own default_policy",
+        ),
+        ("{search: {policy: auto}}", "tenants.search.policy"),
+        ("{Search Team: {}}", "tenants.Search Team"),
+    ],
+)
+def test_a_right_that_cannot_be_is_a_fault(tenants: str, complaint: str) -> None:
+    assert complaint in fault(f"{GOOD}tenants: {tenants}")
 
 
 def test_a_key_is_not_shown() -> None:

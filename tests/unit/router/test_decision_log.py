@@ -14,6 +14,7 @@ from fakes.router import a_request, router_on_fakes
 from steersman.router.accounting import Ledgers, Record
 from steersman.router.decision_log import SCHEMA, DecisionLog, sampled
 from steersman.router.ids import new_id
+from steersman.router.model import Caller
 from steersman.runtime.tasks import BackgroundTasks
 
 CANARY = "a-canary-in-a-prompt"
@@ -51,7 +52,7 @@ class Logged:
 
 async def test_a_decision_becomes_a_line_of_numbers_and_known_names(record: Record) -> None:
     logged = Logged()
-    record.tenant = "team-a"
+    record.caller = Caller("team-a", key="0a1b2c")
     async with logged.writing():
         logged.log.closed(record)
     (line,) = logged.sink.decisions
@@ -60,6 +61,7 @@ async def test_a_decision_becomes_a_line_of_numbers_and_known_names(record: Reco
         "schema": SCHEMA,
         "id": "0198f0c0ffee7000800000000000beef",
         "tenant": "team-a",
+        "key": "0a1b2c",
         "policy": "auto",
         "policy_version": "v-of-auto",
         "boundaries": [0.75],
