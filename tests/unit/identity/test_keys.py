@@ -27,25 +27,25 @@ def test_each_key_is_another() -> None:
     assert len(texts) == 100
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "-",
-        PREFIX,
-        f"{PREFIX}{KEY.id}",
-        f"{PREFIX}{KEY.id}-",
-        f"{PREFIX}-{TEXT.rpartition('-')[2]}",
-        TEXT.removeprefix(PREFIX),
-        TEXT[:-1],
-        TEXT + "0",
-        TEXT.upper(),
-        f"{PREFIX}{KEY.id}-{KEY.sha256}",
-        "sk-steersman-\udcff-\udcff",
-        f"{PREFIX}nobody-{'0' * 64}",
-        PREFIX + "x" * 100_000,
-    ],
-)
+NO_KEYS = {
+    "nothing": "",
+    "a dash": "-",
+    "the prefix": PREFIX,
+    "the id alone": f"{PREFIX}{KEY.id}",
+    "no secret": f"{PREFIX}{KEY.id}-",
+    "no id": f"{PREFIX}-{TEXT.rpartition('-')[2]}",
+    "no prefix": TEXT.removeprefix(PREFIX),
+    "one letter less": TEXT[:-1],
+    "one letter more": TEXT + "0",
+    "capitals": TEXT.upper(),
+    "the hash": f"{PREFIX}{KEY.id}-{KEY.sha256}",
+    "no text": "sk-steersman-\udcff-\udcff",
+    "nobody's": f"{PREFIX}nobody-{'0' * 64}",
+    "long": PREFIX + "x" * 100_000,
+}
+
+
+@pytest.mark.parametrize("text", NO_KEYS.values(), ids=NO_KEYS)
 def test_nothing_else_is_a_key(text: str) -> None:
     assert RING.owner(text) is None
 

@@ -40,12 +40,12 @@ def test_the_tenant_of_a_caller_is_that_of_its_key(scheme: str) -> None:
     [
         (None, "missing"),
         ("", "missing"),
-        (TEXT, "missing"),
+        pytest.param(TEXT, "missing", id="without its scheme"),
         ("Basic c2VhcmNoOng=", "missing"),
         ("Bearer ", "unknown"),
         ("Bearer sk-another-shop", "unknown"),
-        (f"Bearer {TEXT[:-1]}", "unknown"),
-        (f"Bearer {EXPIRED_TEXT}", "expired"),
+        pytest.param(f"Bearer {TEXT[:-1]}", "unknown", id="cut"),
+        pytest.param(f"Bearer {EXPIRED_TEXT}", "expired", id="expired"),
     ],
 )
 def test_whatever_is_wrong_is_counted_apart_and_told_alike(shown: str | None, why: str) -> None:

@@ -21,7 +21,12 @@ from steersman.router.model import Rights
 
 TEXT, KEY = make("team", created=datetime(2026, 11, 24, tzinfo=UTC))
 BEARER = f"Bearer {TEXT}"
-WRONG = [None, "Bearer wrong", f"Bearer {TEXT[:-1]}", f"Token {TEXT}"]
+WRONG = [
+    pytest.param(None, id="nothing"),
+    pytest.param("Bearer wrong", id="no key"),
+    pytest.param(f"Bearer {TEXT[:-1]}", id="cut"),
+    pytest.param(f"Token {TEXT}", id="another scheme"),
+]
 
 
 @dataclass
