@@ -122,7 +122,9 @@ class Sessions:
         return found
 
     def remember(self, conversation: Conversation, session: Session) -> None:
-        """Keep where it stands now, soon and off the request's path."""
+        """Keep where it stands now, soon and off the request's path; what is known already is not written again."""
+        if self._local.get(conversation.now) == session:
+            return
         self._local[conversation.now] = session
         self._store.put(conversation.now, session)
 

@@ -110,6 +110,13 @@ async def test_without_the_shared_store_it_is_taken_for_a_new_one() -> None:
     assert memory.looks == ["unavailable", "known"]
 
 
+async def test_what_is_known_already_is_not_written_again() -> None:
+    memory = Memory()
+    for session in (STRONG, STRONG, Session("weak"), STRONG):
+        memory.keep(FIRST, session)
+    assert len(memory.store.written) == 3
+
+
 async def test_nothing_of_what_was_said_or_named_is_kept() -> None:
     memory = Memory()
     memory.keep(FIRST)
