@@ -35,9 +35,10 @@ def test_helm_test_shows_a_key_of_its_own() -> None:
 
 
 def test_what_tenants_may_ask_for_is_as_the_router_reads_it() -> None:
+    limits = {"requestsPerMinute": 600, "usdPerDay": 2.5, "whenStrongIsSpent": "weak"}
     tenants = {
         "search": {"policies": ["auto"], "defaultPolicy": "auto"},
-        "mail": {"tiers": ["weak"]},
+        "mail": {"tiers": ["weak"], "limits": limits},
         "ops": {},
     }
     release = render(nested("tenants", tenants))
@@ -47,6 +48,11 @@ def test_what_tenants_may_ask_for_is_as_the_router_reads_it() -> None:
     assert read.rights("search").policies == frozenset({"auto"})
     assert read.rights("search").default_policy == "auto"
     assert read.rights("mail").tiers == frozenset({"weak"})
+    assert [(each.name, each.amount) for each in read.rights("mail").quotas.all] == [
+        ("requests_per_minute", 600),
+        ("usd_per_day", 2.5),
+    ]
+    assert read.rights("mail").quotas.weak_when_spent
     assert read.rights("ops").policies is None
 
 

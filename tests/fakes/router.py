@@ -24,6 +24,7 @@ from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Dispatcher, Patience
 from steersman.router.fleet import Fleet
+from steersman.router.limiting import Limiter, LocalQuotas
 from steersman.router.model import Assessment, Caller, Catalogue, Decision, Session
 from steersman.router.normalise import Limits
 from steersman.router.ports import Upstream
@@ -191,6 +192,9 @@ async def router_on_fakes(
         budget=RetryBudget(clock=clock),
     )
     shared_sessions = sessions or FakeStore[Session]()
+    limiter = Limiter(
+        store=LocalQuotas(clock), local=LocalQuotas(clock), on_refused=lambda _: None, on_local=lambda: None
+    )
     routing = Routing(
         catalogue=catalogue,
         scorer=scorer,
@@ -201,6 +205,7 @@ async def router_on_fakes(
             ttl_seconds=60.0,
             on_look=lambda _: None,
         ),
+        limiter=limiter,
         delivery=Delivery(dispatcher, owner.room, owner.look),
         demand=demand,
         ledger=ledger,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from steersman.router.model import NOBODY, Caller, Decision, Stages, Tier, Usage
+from steersman.router.quotas import Allowance
 
 
 @dataclass(slots=True)
@@ -13,6 +14,8 @@ class Record:
     """One request, from admission to its last byte."""
 
     caller: Caller = NOBODY
+    allowance: Allowance | None = None
+    """What its tenant's quotas let it in with; None where there are none."""
     stages: Stages = field(default_factory=Stages)
     decision: Decision | None = None
     """None when the request was refused before anything was decided."""

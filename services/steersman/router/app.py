@@ -44,6 +44,7 @@ from steersman.router.dispatch import Dispatcher, Patience
 from steersman.router.fleet import Fleet
 from steersman.router.http import HttpApi
 from steersman.router.ids import new_id
+from steersman.router.limiting import Limiter, LocalQuotas
 from steersman.router.metrics import RouterMetrics
 from steersman.router.model import Catalogue, UpstreamSpec
 from steersman.router.normalise import Limits
@@ -116,8 +117,16 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         upstreams = await stack.enter_async_context(
             Upstreams(partial(_fleet, settings.dispatch, source), room)
         )
+        limiter = Limiter(
+            store=stores.quotas,
+            local=LocalQuotas(),
+            on_refused=metrics.quota_refused,
+            on_local=metrics.quota_kept_alone,
+        )
+        tasks.start("settling of quotas", limiter.write)
         routing = _routing(
             settings,
+            limiter=limiter,
             stores=stores,
             metrics=metrics,
             classifier=classifier,
@@ -206,6 +215,7 @@ def _room(settings: RouterSettings, metrics: RouterMetrics) -> WaitingRoom:
 def _routing(
     settings: RouterSettings,
     *,
+    limiter: Limiter,
     stores: Stores,
     metrics: RouterMetrics,
     classifier: TritonClassifier,
@@ -244,6 +254,7 @@ def _routing(
             ttl_seconds=settings.sessions.ttl_seconds,
             on_look=metrics.session_looked_for,
         ),
+        limiter=limiter,
         delivery=Delivery(dispatcher, upstreams.room, upstreams.look),
         demand=demand,
         ledger=ledger,

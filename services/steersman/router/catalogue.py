@@ -29,14 +29,23 @@ from steersman.router.model import (
     UpstreamSpec,
     WhenCold,
 )
+from steersman.router.quotas import DAY, HOUR, MINUTE, Kind, Quota, Quotas
 from steersman.runtime.addresses import DNS, SERVICE
 from steersman.runtime.settings import Group
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
+_KINDS: Final[Mapping[str, tuple[Kind, float]]] = {
+    "requests_per_minute": (Kind.REQUESTS, MINUTE),
+    "tokens_per_minute": (Kind.TOKENS, MINUTE),
+    "strong_calls_per_hour": (Kind.STRONG_CALLS, HOUR),
+    "usd_per_day": (Kind.USD, DAY),
+    "usd_per_month": (Kind.USD, 30 * DAY),
+}
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -198,6 +207,30 @@ def _in_small_letters(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
+class _Limits(Group):
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None
+    """Tokens of prompts and answers."""
+    strong_calls_per_hour: Positive | None = None
+    """Answers of a policy's dearest tier."""
+    usd_per_day: Positive | None = None
+    usd_per_month: Positive | None = None
+    """In 30 days."""
+    when_strong_is_spent: Literal["refuse", "weak"] = "refuse"
+    """What becomes of a query for the dearest tier when `strong_calls_per_hour` are spent: it is refused, or goes to
+    a cheaper tier of its policy."""
+
+    @property
+    def quotas(self) -> Quotas:
+        given = self.model_dump(exclude_none=True, include=set(_KINDS))
+        return Quotas(
+            tuple(
+                Quota(name, kind, given[name], time) for name, (kind, time) in _KINDS.items() if name in given
+            ),
+            weak_when_spent=self.when_strong_is_spent == "weak",
+        )
+
+
 class _Tenant(Group):
     policies: tuple[str, ...] | None = None
     """Names of the policies that it may name; all where not given."""
@@ -205,6 +238,8 @@ class _Tenant(Group):
     """Names of the tiers that may answer it, so that policies with others are not for it; all where not given."""
     default_policy: str | None = None
     """What it gets for a request without a model; the file's where not given."""
+    limits: _Limits = _Limits()
+    """How much it may use; any amount of what is not named."""
 
 
 class _File(Group):
@@ -297,6 +332,7 @@ def _rights(tenant: _Tenant) -> Rights:
         policies=None if tenant.policies is None else frozenset(tenant.policies),
         tiers=None if tenant.tiers is None else frozenset(tenant.tiers),
         default_policy=tenant.default_policy or "",
+        quotas=tenant.limits.quotas,
     )
 
 

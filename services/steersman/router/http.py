@@ -20,9 +20,10 @@ from opentelemetry.trace import Span, SpanKind
 from steersman.openai_api import body, errors as openai_errors
 from steersman.router.accounting import Record
 from steersman.router.callers import Callers
+from steersman.router.choosing import model_names
 from steersman.router.headers import decision_headers
 from steersman.router.model import Caller
-from steersman.router.routing import Request, Routing, model_names
+from steersman.router.routing import Request, Routing
 from steersman.router.sessions import checked_session_id
 from steersman.runtime import telemetry
 from steersman.runtime.deadline import Deadline

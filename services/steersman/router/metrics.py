@@ -129,6 +129,17 @@ class RouterMetrics:
             ("why",),
             registry=registry,
         )
+        self._quota_refusals = Counter(
+            "steersman_quota_refusals",
+            "Requests that were refused because a quota of their tenant was used up, by its name.",
+            ("quota",),
+            registry=registry,
+        )
+        self._quotas_local = Counter(
+            "steersman_quotas_local",
+            "Claims on quotas that were decided by this replica alone, or not settled.",
+            registry=registry,
+        )
         self._policies = Gauge(
             "steersman_policies",
             "Policies in force, by their source: file or resource; refused: resources that cannot be used.",
@@ -210,6 +221,14 @@ class RouterMetrics:
     def caller_refused(self, why: str) -> None:
         """A caller showed no valid key."""
         self._callers_refused.labels(why).inc()
+
+    def quota_refused(self, name: str) -> None:
+        """A request was refused, because a quota was used up."""
+        self._quota_refusals.labels(name).inc()
+
+    def quota_kept_alone(self) -> None:
+        """A claim was decided without the store that replicas share."""
+        self._quotas_local.inc()
 
     def watch_policies(self, catalogue: Callable[[], Catalogue]) -> None:
         """Show where the policies in force come from."""

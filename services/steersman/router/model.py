@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, Literal
 
+from steersman.router.quotas import NO_QUOTAS, Quotas
+
 
 class Reason(Enum):
     """Why a tier was chosen; the names are those of the API."""
@@ -26,6 +28,7 @@ class Reason(Enum):
     TIER_COLD = auto()
     OUT_OF_DOMAIN = auto()
     SESSION = auto()
+    BUDGET = auto()
 
 
 class CacheState(Enum):
@@ -268,6 +271,8 @@ class Rights:
     """Names of the tiers that may answer; all where None."""
     default_policy: str = ""
     """What a request without a model gets; the catalogue's where empty."""
+    quotas: Quotas = NO_QUOTAS
+    """How much it may use."""
 
     def allow_policy(self, policy: Policy) -> bool:
         """Whether the policy and all of its tiers may be used."""
@@ -297,6 +302,10 @@ class Catalogue:
     def rights(self, tenant: str) -> Rights:
         """What a tenant may ask for: nothing, if there is a list of tenants that it is not on."""
         return ALL_RIGHTS if self.tenants is None else self.tenants.get(tenant, NO_RIGHTS)
+
+    def is_strong(self, tier: str) -> bool:
+        """Whether a tier is the dearest one of a policy that has a choice."""
+        return any(tier == each.tiers[-1] and len(each.tiers) > 1 for each in self.policies.values())
 
 
 @dataclass(frozen=True, slots=True)

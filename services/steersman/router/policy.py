@@ -99,6 +99,12 @@ def choose(
     raise _incapable(f"no tier of policy {policy.name} can", tiers[policy.tiers[-1]], needs)
 
 
+def within_budget(policy: Policy, tier: str, *, tiers: Mapping[str, Tier], needs: Needs) -> str | None:
+    """The dearest tier cheaper than one whose calls are spent that can serve the request; None where there is none."""
+    cheaper = policy.tiers[: policy.tiers.index(tier)]
+    return next((name for name in reversed(cheaper) if tiers[name].capabilities.missing(needs) is None), None)
+
+
 def override(name: str, *, tiers: Mapping[str, Tier], needs: Needs) -> Choice:
     """Take the tier that the caller named.
 

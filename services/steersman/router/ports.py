@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from steersman.router.model import Assessment, ClassifierId, Reason, Session
+from steersman.router.quotas import Amounts, Quota, Taken
 
 V = TypeVar("V")
 
@@ -43,6 +44,18 @@ class SharedStore(Protocol[V]):
 
     def put(self, key: bytes, value: V) -> None:
         """Store soon, off the request's path; given up silently, but counted, when too much is waiting."""
+        ...
+
+
+class QuotaStore(Protocol):
+    """The token buckets of all tenants."""
+
+    async def take(self, tenant: str, quotas: tuple[Quota, ...], amounts: Amounts, *, owed: bool) -> Taken:
+        """Take of several buckets at once; see `steersman.router.quotas.take`.
+
+        Raises:
+            StoreUnavailable: The store did not answer in time, or is known not to; nothing may have been taken.
+        """
         ...
 
 

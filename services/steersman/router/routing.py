@@ -11,16 +11,16 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
-from operator import attrgetter
 
 from steersman.openai_api.answer import Reading, StreamReading
 from steersman.openai_api.body import ChatBody
-from steersman.router import policy as rule
+from steersman.router import choosing, policy as rule
 from steersman.router.accounting import Ledger, Record
 from steersman.router.delivery import Delivery, Order
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Answer
 from steersman.router.ids import new_id
+from steersman.router.limiting import Limiter
 from steersman.router.model import (
     Caller,
     Catalogue,
@@ -28,22 +28,20 @@ from steersman.router.model import (
     Needs,
     Policy,
     Reason,
-    Rights,
     Scored,
     Session,
     Usage,
 )
 from steersman.router.normalise import Limits, routed_text
+from steersman.router.quotas import Allowance, Kind
 from steersman.router.scoring import Scorer
 from steersman.router.sessions import Conversation, Sessions
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import (
     DeadlineExceeded,
     Error,
-    InvalidRequest,
     Overloaded,
     Unavailable,
-    UnknownModel,
 )
 
 
@@ -61,15 +59,6 @@ class Request:
     """The caller's own name of the conversation; empty where it has none."""
     received_at: float = 0.0
     """When the edge began with it, in seconds of `time.perf_counter`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What the request's model stands for: a policy, and the one tier of it that the caller insists on, if any."""
-
-    policy: Policy
-    tier: str | None
-    boundaries: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +87,7 @@ class Routing:
         catalogue: Tiers and policies; replaced as a whole when the policy file changes.
         scorer: Scores texts.
         sessions: Remember where conversations stand.
+        limiter: Keeps tenants to their quotas.
         delivery: Has what was decided carried out.
         demand: Counts what is wanted.
         ledger: Takes the record of each request.
@@ -108,6 +98,7 @@ class Routing:
     catalogue: Catalogue
     scorer: Scorer
     sessions: Sessions
+    limiter: Limiter
     delivery: Delivery
     demand: Demand
     ledger: Ledger
@@ -161,7 +152,22 @@ class Routing:
             record.outcome = _outcome(error)
             raise
         finally:
+            self._settle(record)
             self.ledger.closed(record)
+
+    def _settle(self, record: Record) -> None:
+        """Tell the limiter what the request has really taken."""
+        if record.allowance is None:
+            return
+        begun, usage, made = record.first_byte_seconds is not None, record.usage, record.decision
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        unknown = begun and not tokens  # who leaves early has had an answer all the same
+        self.limiter.settle(
+            record.allowance,
+            tokens=None if unknown else tokens,
+            usd=record.usd,
+            strong=begun and made is not None and self.catalogue.is_strong(made.tier),
+        )
 
     def _check_room(self, request: Request) -> None:
         if self.demand.router.running >= self.max_in_flight:
@@ -173,8 +179,10 @@ class Routing:
 
     async def _decide(self, request: Request, record: Record) -> Plan:
         catalogue = self.catalogue
-        chosen = _chosen(catalogue, request)
-        body = request.body
+        body, tenant = request.body, request.caller.tenant
+        rights = catalogue.rights(tenant)
+        chosen = choosing.chosen(catalogue, rights, request.model, request.threshold)
+        record.allowance = await self.limiter.admit(tenant, rights.quotas, tokens=body.tokens)
         needs = Needs(body.tokens, body.images, body.tools, body.json_schema)
         text = routed_text(body.turns, self.limits)
         record.stages.admission = time.perf_counter() - request.received_at
@@ -182,13 +190,13 @@ class Routing:
         if chosen.tier is None and len(chosen.policy.tiers) > 1:
             sitting = await self._sitting(request, chosen.policy, record)
             scored = await self.scorer.score(
-                text.text, tenant=request.caller.tenant, deadline=request.deadline, stages=record.stages
+                text.text, tenant=tenant, deadline=request.deadline, stages=record.stages
             )
         started = time.perf_counter()
         if chosen.tier is not None:
-            tier, reason = rule.override(chosen.tier, tiers=catalogue.tiers, needs=needs)
+            choice = rule.override(chosen.tier, tiers=catalogue.tiers, needs=needs)
         else:
-            tier, reason = rule.choose(
+            choice = rule.choose(
                 chosen.policy,
                 boundaries=chosen.boundaries,
                 scored=scored,
@@ -197,11 +205,34 @@ class Routing:
                 needs=needs,
                 before=_before(sitting),
             )
+        tier, reason = self._within_budget(choice, chosen.policy, record.allowance, catalogue, needs)
         truncated = text.truncated or (scored.assessment is not None and scored.assessment.truncated)
         decision = Decision(new_id(), tier, tier, reason, chosen.policy, chosen.boundaries, scored, truncated)
         record.decision = decision
         record.stages.decide = time.perf_counter() - started
         return Plan(catalogue, decision, needs, sitting)
+
+    def _within_budget(
+        self,
+        choice: rule.Choice,
+        policy: Policy,
+        allowance: Allowance | None,
+        catalogue: Catalogue,
+        needs: Needs,
+    ) -> rule.Choice:
+        """The choice, or a cheaper one where the tenant's calls of the dearest tier are spent.
+
+        Raises:
+            Overloaded: They are, and the tenant would rather wait.
+        """
+        strong = catalogue.is_strong(choice[0])
+        spent = allowance.spent(Kind.STRONG_CALLS) if allowance and strong else None
+        if allowance is None or spent is None:
+            return choice
+        cheaper = rule.within_budget(policy, choice[0], tiers=catalogue.tiers, needs=needs)
+        if cheaper is None or not allowance.quotas.weak_when_spent:
+            raise self.limiter.refuse(spent, allowance)
+        return cheaper, Reason.BUDGET
 
     async def _sitting(self, request: Request, policy: Policy, record: Record) -> Sitting | None:
         """The request's place in its conversation, where the policy heeds that."""
@@ -216,8 +247,11 @@ class Routing:
         return Sitting(conversation, before)
 
     def _remember(self, plan: Plan, *, address: str) -> None:
-        """Note where the conversation stands: at the tier that was decided, even if another one has stood in."""
-        if plan.sitting is not None:
+        """Note where the conversation stands: at the tier that was decided, even if another one has stood in.
+
+        What the tenant's budget decided is no reason to stay there when there is money again.
+        """
+        if plan.sitting is not None and plan.decision.reason is not Reason.BUDGET:
             session = Session(plan.decision.wanted_tier, address)
             self.sessions.remember(plan.sitting.conversation, session)
 
@@ -290,42 +324,3 @@ def _outcome(error: BaseException) -> str:
         return error.reason
     gone = isinstance(error, (asyncio.CancelledError, GeneratorExit))
     return "CANCELLED" if gone else "INTERNAL"
-
-
-def _chosen(catalogue: Catalogue, request: Request) -> Chosen:
-    """What the model's name stands for.
-
-    Raises:
-        UnknownModel: It is the name of no policy and of no tier that the tenant may use.
-        InvalidRequest: The threshold is out of range, or the policy has no single boundary.
-    """
-    if request.threshold is not None and not 0.0 <= request.threshold <= 1.0:  # NaN is not
-        raise InvalidRequest("threshold", "must be a number from 0 to 1")
-    rights = catalogue.rights(request.caller.tenant)
-    name = request.model or rights.default_policy or catalogue.default_policy
-    policy = catalogue.policies.get(name)
-    if policy is None or not rights.allow_policy(policy):
-        tier = _tier_named(catalogue, name, rights)
-        return Chosen(Policy("", "", (tier,), ()), tier, ())
-    if request.threshold is None:
-        return Chosen(policy, None, policy.boundaries)
-    if len(policy.boundaries) != 1:
-        raise InvalidRequest("threshold", f"policy {policy.name} does not have exactly two tiers")
-    return Chosen(policy, None, (request.threshold,))
-
-
-def _tier_named(catalogue: Catalogue, name: str, rights: Rights) -> str:
-    """The tier of this name, or else the first one whose model has it, among those that the tenant may use."""
-    allowed = [tier for tier in catalogue.tiers.values() if rights.allow_tier(tier.name)]
-    for called in (attrgetter("name"), attrgetter("model")):
-        for tier in allowed:
-            if called(tier) == name:
-                return tier.name
-    known = ", ".join(model_names(catalogue, rights)) or "none for this tenant"
-    raise UnknownModel("model", f"no policy or tier has this name; there are {known}")
-
-
-def model_names(catalogue: Catalogue, rights: Rights) -> list[str]:
-    """What a tenant may give as the model: policies first."""
-    policies = [name for name, policy in catalogue.policies.items() if rights.allow_policy(policy)]
-    return [*policies, *filter(rights.allow_tier, catalogue.tiers)]

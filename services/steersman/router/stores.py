@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from steersman.router.adapters.redis import SCORES, SESSIONS, Kind, RedisOptions, RedisStore
+from steersman.router.adapters.redis_quotas import RedisQuotas
 from steersman.router.metrics import RouterMetrics
 from steersman.router.model import Assessment, Session
 from steersman.router.settings import RouterSettings
@@ -23,6 +24,7 @@ class Stores:
 
     scores: RedisStore[Assessment]
     sessions: RedisStore[Session]
+    quotas: RedisQuotas
 
 
 async def open_stores(
@@ -41,7 +43,10 @@ async def open_stores(
         tasks.start(f"{name} writes", store.write)
         return store
 
+    quotas = RedisQuotas(cache.url, timeout=cache.timeout_seconds, breaker=breaker)
+    await stack.enter_async_context(quotas)
     return Stores(
         await opened("cache", SCORES, cache.ttl_seconds, metrics.cache_writes_dropped),
         await opened("session", SESSIONS, settings.sessions.ttl_seconds, metrics.session_writes_dropped),
+        quotas,
     )

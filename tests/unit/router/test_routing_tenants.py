@@ -6,8 +6,8 @@ import pytest
 
 from fakes.catalogue import a_catalogue, a_policy
 from fakes.router import RouterOnFakes, a_request, router_on_fakes
+from steersman.router.choosing import model_names
 from steersman.router.model import CacheState, Catalogue, Rights
-from steersman.router.routing import model_names
 from steersman.runtime.errors import UnknownModel
 
 POLICIES = (a_policy(), a_policy("frugal", tiers=("weak",), boundaries=()))
