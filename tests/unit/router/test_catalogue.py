@@ -20,6 +20,7 @@ from steersman.router.model import (
     UpstreamSpec,
     WhenCold,
 )
+from steersman.router.quotas import DAY, MINUTE, Kind, Quota, Quotas
 
 GOOD = """
 tiers:
@@ -136,7 +137,7 @@ def test_a_policys_version_changes_with_the_policy_and_with_nothing_else() -> No
 TENANTS = """
 tenants:
   search: { policies: [auto, from-a-resource], tiers: [weak, strong], default_policy: auto }
-  operations: {}
+  operations: { limits: { requests_per_minute: 600, usd_per_month: 25, when_strong_is_spent: weak } }
 """
 
 
@@ -145,7 +146,15 @@ def test_what_a_tenant_may_ask_for_is_read() -> None:
     assert catalogue.rights("search") == Rights(
         frozenset({"auto", "from-a-resource"}), frozenset({"weak", "strong"}), "auto"
     )
-    assert catalogue.rights("operations") == ALL_RIGHTS
+    assert catalogue.rights("operations") == Rights(
+        quotas=Quotas(
+            (
+                Quota("requests_per_minute", Kind.REQUESTS, 600.0, MINUTE),
+                Quota("usd_per_month", Kind.USD, 25.0, 30 * DAY),
+            ),
+            weak_when_spent=True,
+        )
+    )
     assert catalogue.rights("stranger") == NO_RIGHTS
 
 
@@ -162,6 +171,8 @@ def test_without_tenants_everybody_may_ask_for_everything() -> None:
             "tenant search may not use its own default_policy",
         ),
         ("{search: {policy: auto}}", "tenants.search.policy"),
+        ("{search: {limits: {requests_per_minute: 0}}}", "tenants.search.limits.requests_per_minute"),
+        ("{search: {limits: {requests_per_second: 1}}}", "tenants.search.limits.requests_per_second"),
         ("{Search Team: {}}", "tenants.Search Team"),
     ],
 )
