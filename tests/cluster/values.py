@@ -1,4 +1,8 @@
-"""Values for a small machine: little is requested, and pods leave quickly."""
+"""Values for a small machine: little is requested, and pods leave quickly.
+
+Engines have a limit, because llama.cpp's threads wait for each other on a processor: four engines that each think they
+have two processors make a third of the answers of four that know they have half of one.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ SMALL: Final[Values] = {
         "engine": {
             "resources": {
                 "requests": {"cpu": "50m", "memory": "300Mi"},
-                "limits": {"memory": "1Gi"},
+                "limits": {"cpu": "600m", "memory": "1Gi"},
             }
         },
     },

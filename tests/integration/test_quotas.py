@@ -12,7 +12,6 @@ from fixtures.callers import fetch
 from fixtures.real_parts import StartValkey
 from fixtures.router_process import Router, StartRouter, direct, policies
 
-
 ESTIMATE = 5
 """Tokens of "Hello" in a message, by the router's rule of thumb; the engine counts more, with its answer."""
 
