@@ -14,13 +14,13 @@ from types import ModuleType
 from rich.console import Console
 
 from steersman.classifier.errors import ClassifierError
-from steersman.cli import calibrate, evaluate, replay, train
+from steersman.cli import calibrate, evaluate, label, replay, train
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 """The command could not be done; `argparse` itself leaves with 2 for a command line that it cannot read."""
 
-_COMMANDS: tuple[ModuleType, ...] = (train, evaluate, calibrate, replay)
+_COMMANDS: tuple[ModuleType, ...] = (train, evaluate, calibrate, replay, label)
 _DESCRIPTION = """\
 Train the classifiers that decide which model answers a query, measure them, and choose where policies draw the line.
 
@@ -29,6 +29,7 @@ typical use:
   steersman evaluate --data data
   steersman calibrate --log decisions.jsonl --share strong=0.3 --policy-file policies.yaml
   steersman replay --log decisions.jsonl --policy-file policies.yaml --boundaries 0.8
+  steersman label sample labels --prompts traffic.jsonl --count 500
 """
 
 
