@@ -34,6 +34,8 @@ from steersman.labelling.sampling import stratified
 LABELS: Final = (100, 200, 500)
 CHANCE: Final = "chance"
 CLUSTERS: Final = 32
+PENALTIES: Final = (30.0, 3.0)
+"""Of the embedding's and of the text features' columns, as adaptation has them."""
 SOFTNESS: Final = 0.25
 """How far from the boundary, as a share of the traffic, the odds of being chosen have fallen to .61."""
 _T_95: Final = {5: 2.776, 10: 2.262, 20: 2.093, 40: 2.023}
@@ -48,6 +50,8 @@ class Pool:
 
     vectors: Floats
     """Unit embeddings."""
+    inputs: Floats
+    """What a head multiplies, of unit variance and divided by the root of the penalty that adaptation puts on it."""
     place: Floats
     """Where each stands by the old head's output, in 0..1; the boundary is at .5."""
     cluster: npt.NDArray[np.intp]
@@ -83,6 +87,23 @@ def far_apart(pool: Pool, count: int, generator: np.random.Generator) -> Rows:
     return np.array(chosen)
 
 
+def least_variance(pool: Pool, count: int, generator: np.random.Generator) -> Rows:
+    """Coverage: greedy optimal design, each lowers the mean variance of the head's outputs the most."""
+    del generator
+    inverse = np.eye(pool.inputs.shape[1]) / count
+    moments = pool.inputs.T @ pool.inputs / len(pool.inputs)
+    open_ = np.ones(len(pool.inputs), dtype=np.bool_)
+    projected = pool.inputs @ inverse
+    for _ in range(count):
+        noise = 1 + (projected * pool.inputs).sum(axis=1)
+        lowered = ((projected @ moments) * projected).sum(axis=1) / noise
+        best = int(np.where(open_, lowered, -np.inf).argmax())
+        direction = projected[best].copy()
+        projected -= np.outer(pool.inputs @ direction, direction) / noise[best]
+        open_[best] = False
+    return np.flatnonzero(~open_)
+
+
 def by_cluster(pool: Pool, count: int, generator: np.random.Generator) -> Rows:
     """Coverage: each cluster in proportion."""
     return np.array(stratified([str(each) for each in pool.cluster], count, generator=generator))
@@ -98,7 +119,7 @@ def by_cluster_and_place(pool: Pool, count: int, generator: np.random.Generator)
 def nearest_half_apart(pool: Pool, count: int, generator: np.random.Generator) -> Rows:
     """Both: k-centre among the half that is nearest to the boundary."""
     half = nearest(pool, max(count, len(pool.place) // 2), generator)
-    part = Pool(pool.vectors[half], pool.place[half], pool.cluster[half])
+    part = Pool(pool.vectors[half], pool.inputs[half], pool.place[half], pool.cluster[half])
     return np.asarray(half[far_apart(part, count, generator)])
 
 
@@ -119,6 +140,7 @@ STRATEGIES: Final[Mapping[str, Strategy]] = {
     "uncertainty: nearest to the boundary": nearest,
     "uncertainty: the nearer the likelier": nearer,
     "coverage: k-centre": far_apart,
+    "coverage: least variance of the outputs": least_variance,
     "coverage: clusters in proportion": by_cluster,
     "coverage: clusters and scores in proportion": by_cluster_and_place,
     "both: k-centre in the nearest half": nearest_half_apart,
@@ -149,7 +171,10 @@ def _pool(inputs: Floats, old: StaticHead, generator: np.random.Generator) -> Po
     alike = np.full(len(vectors), 1 / len(vectors))
     centres = spherical_kmeans(vectors, centres=CLUSTERS, sample_weights=alike, generator=generator)
     place = np.argsort(np.argsort(inputs @ old.weights)) / len(inputs)
-    return Pool(vectors, place, (vectors @ centres.T).argmax(axis=1))
+    dimensions, features = vectors.shape[1], inputs.shape[1] - vectors.shape[1]
+    penalties = np.repeat(PENALTIES, (dimensions, features))
+    scaled = (inputs - inputs.mean(axis=0)) / (inputs.std(axis=0) + 1e-9) / np.sqrt(penalties)
+    return Pool(vectors, scaled, place, (vectors @ centres.T).argmax(axis=1))
 
 
 def _apgr(inputs: Floats, gains: Floats, old: StaticHead, *, seen: Rows, unseen: Rows) -> float:

@@ -75,9 +75,9 @@ async def test_both_tiers_answer_once_and_the_cost_is_shown(
 ) -> None:
     assert await label("answer", folder, *both(engine)) == 0
     # 7 tokens of the prompt and 3 of the answer, four times for each of two tiers
-    assert "8 answers of 8 that were missing; $0.1040 spent so far" in capsys.readouterr().out
+    assert "8 answers of 8 asked for; $0.1040 spent so far" in capsys.readouterr().out
     assert await label("answer", folder, *both(engine)) == 0
-    assert "0 answers of 0 that were missing; $0.1040 spent so far" in capsys.readouterr().out
+    assert "0 answers of 0 asked for; $0.1040 spent so far" in capsys.readouterr().out
     assert len(engine.seen) == 8
     assert {row["tier"] for row in read(folder / "answers.jsonl")} == {"strong", "weak"}
 
@@ -151,7 +151,7 @@ async def test_a_judge_that_always_likes_the_first_makes_ties_and_is_told_on(
     judge = model("judge", engine)
     assert await label("judge", folder, *judge) == 0
     printed = capsys.readouterr().out
-    assert "4 verdicts of 4 that were missing; $0.0440 spent so far" in printed
+    assert "4 verdicts of 4 asked for; $0.0440 spent so far" in printed
     assert "the same said twice of 0%; the first place favoured in 100%, the second in 0%" in printed
     assert "2 labels (0 strong, 0 weak, 2 tie)" in printed
     asked = len(engine.seen)

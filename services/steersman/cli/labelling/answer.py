@@ -56,5 +56,5 @@ async def _answer(options: argparse.Namespace, errors: Console) -> Tally | None:
             return None
         with showing.bar(errors, "answering", calls=len(calls), budget=budget) as told:
             tally = await ask_all(calls, budget, at_once=options.at_once, progress=told)
-        showing.outcome(out, tally, what=f"answers of {len(calls):,} that were missing", spent=budget.spent)
+        showing.outcome(out, tally, what=f"answers of {len(calls):,} asked for", spent=budget.spent)
         return tally

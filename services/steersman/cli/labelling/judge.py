@@ -61,7 +61,7 @@ async def _judge(options: argparse.Namespace, errors: Console) -> Tally | None:
             return None
         with showing.bar(errors, "judging", calls=len(calls), budget=budget) as told:
             tally = await ask_all(calls, budget, at_once=options.at_once, progress=told)
-        showing.outcome(out, tally, what=f"verdicts of {len(calls):,} that were missing", spent=budget.spent)
+        showing.outcome(out, tally, what=f"verdicts of {len(calls):,} asked for", spent=budget.spent)
         _label(folder, answered, out)
     return tally
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import get_args
+from typing import Final, get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,6 +17,8 @@ from steersman.labelling.errors import LabellingError
 from steersman.labelling.estimate import Estimate
 from steersman.labelling.folder import Folder
 from steersman.labelling.model import Label, Winner
+
+_CENT: Final = 0.01
 
 
 @contextmanager
@@ -88,4 +90,4 @@ def written(console: Console, folder: Folder, made: Sequence[Label]) -> None:
 
 
 def _usd(amount: float) -> str:
-    return f"${amount:,.4f}"
+    return f"${amount:,.4f}" if amount >= _CENT or not amount else f"${amount:.6f}"
