@@ -17,6 +17,8 @@ from steersman.calibration import prompts
 from steersman.classifier import json_lines
 from steersman.classifier.json_lines import Line
 from steersman.labelling.model import Query
+from steersman.openai_api import body
+from steersman.runtime.errors import InvalidRequest
 
 _ID_CHARACTERS: Final = 16
 
@@ -40,9 +42,12 @@ def _query(line: Line) -> Query:
         raise line.wrong("nothing in it but white space")
     messages = line.row.get("messages") or [{"role": role, "content": text} for role, text in turns]
     try:
+        body.of_data({"messages": messages}, max_messages=len(messages))
         canonical = orjson.dumps(messages, option=orjson.OPT_SORT_KEYS)
         orjson.dumps(line.row)
     except orjson.JSONEncodeError as error:
         raise line.wrong(f"cannot be sent as JSON: {error}") from None
+    except InvalidRequest as error:
+        raise line.wrong(error.message) from None
     identity = hashlib.sha256(canonical).hexdigest()[:_ID_CHARACTERS]
     return Query(identity, prompts.text_of(turns), messages, line.row)

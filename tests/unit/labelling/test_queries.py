@@ -36,6 +36,7 @@ def test_a_query_that_comes_again_counts_once(tmp_path: Path) -> None:
     [
         pytest.param({"text": "x"}, "neither 'messages' nor a 'prompt'", id="no prompt"),
         pytest.param({"prompt": " \n"}, "nothing in it but white space", id="blank"),
+        pytest.param({"prompt": "x\0"}, "must not contain NUL", id="a character that engines refuse"),
         pytest.param({"messages": []}, "at least one message", id="no messages"),
         pytest.param({"prompt": "x", "note": "\ud800"}, "cannot be sent as JSON", id="half a character"),
         pytest.param({"prompt": "x", "number": 10**30}, "cannot be sent as JSON", id="a number too large"),

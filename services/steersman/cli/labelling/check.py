@@ -52,9 +52,13 @@ def _show(out: Console, found: Checked) -> None:
     count = len(found.scores)
     right = {tier: sum(each[tier] for each in found.scores.values()) for tier in TIERS}
     told = ", ".join(f"{tier} {right[tier] / count:.1%} right" for tier in TIERS)
-    out.print(f"{count:,} queries checked: {told}", highlight=False)
+    out.print(f"{count:,} queries checked: {told}", highlight=False, markup=False)
     if found.without_reference:
-        out.print(f"{found.without_reference:,} without a reference left out", highlight=False)
+        out.print(f"{found.without_reference:,} without a reference left out", highlight=False, markup=False)
     for tier, silent in found.silent.items():
         if silent:
-            out.print(f"beware: {silent:,} answers of {tier} name no answer to compare", highlight=False)
+            out.print(
+                f"beware: {silent:,} answers of {tier} name no answer to compare",
+                highlight=False,
+                markup=False,
+            )

@@ -83,6 +83,7 @@ def _show(out: Console, came: Judged) -> None:
             f"the second in {came.second_favoured / judged:.0%}, "
             f"a tie in one order alone in {came.wavered / judged:.0%}",
             highlight=False,
+            markup=False,
         )
     if came.unreadable:
         out.print(

@@ -74,11 +74,15 @@ def _groups(found: Sequence[Query], column: str | None) -> list[str]:
 
 
 def _show(out: Console, options: argparse.Namespace, *, groups: Sequence[str], total: int) -> None:
-    out.print(f"{len(groups):,} queries added to {options.folder}, {total:,} in all", highlight=False)
+    out.print(
+        f"{len(groups):,} queries added to {options.folder}, {total:,} in all", highlight=False, markup=False
+    )
     if options.by:
         told = ", ".join(f"{group} {count:,}" for group, count in Counter(groups).most_common(_MOST_TOLD))
         out.print(f"by {options.by}: {told}", highlight=False, markup=False)
     if len(groups) < options.count:
-        out.print(f"beware: there are no more than these {len(groups):,}", highlight=False)
+        out.print(f"beware: there are no more than these {len(groups):,}", highlight=False, markup=False)
     if total < _FEW:
-        out.print(f"beware: fewer than {_FEW} labels may do more harm than good", highlight=False)
+        out.print(
+            f"beware: fewer than {_FEW} labels may do more harm than good", highlight=False, markup=False
+        )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final, get_args
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -48,7 +49,7 @@ def estimates(console: Console, found: Iterable[Estimate], *, spent: float) -> N
         table.add_column(heading, justify="left" if heading == "model" else "right")
     for each in found:
         expected = "-" if each.expected_usd is None else _usd(each.expected_usd)
-        table.add_row(each.model, f"{each.calls:,}", expected, _usd(each.most_usd))
+        table.add_row(escape(each.model), f"{each.calls:,}", expected, _usd(each.most_usd))
     console.print(table)
     console.print(
         f"{_usd(spent)} spent so far; estimated at four characters a token, "
@@ -59,9 +60,11 @@ def estimates(console: Console, found: Iterable[Estimate], *, spent: float) -> N
 
 def outcome(console: Console, tally: Tally, *, what: str, spent: float) -> None:
     """What came of the calls, and what was noticed about the replies."""
-    console.print(f"{tally.replies:,} {what}; {_usd(spent)} spent so far", highlight=False)
+    console.print(f"{tally.replies:,} {what}; {_usd(spent)} spent so far", highlight=False, markup=False)
     if tally.cut:
-        console.print(f"beware: {tally.cut:,} of them were cut at the longest reply", highlight=False)
+        console.print(
+            f"beware: {tally.cut:,} of them were cut at the longest reply", highlight=False, markup=False
+        )
     if tally.estimated:
         console.print(
             f"beware: {tally.estimated:,} came without usage; their cost is estimated", highlight=False
@@ -86,7 +89,11 @@ def written(console: Console, folder: Folder, made: Sequence[Label]) -> None:
     """Where the labels are, and what they say."""
     winners = Counter(label.winner for label in made)
     told = ", ".join(f"{winners[name]:,} {name}" for name in get_args(Winner))
-    console.print(f"{len(made):,} labels ({told}) in {folder.labels} and {folder.battles}", highlight=False)
+    console.print(
+        f"{len(made):,} labels ({told}) in {folder.labels} and {folder.battles}",
+        highlight=False,
+        markup=False,
+    )
 
 
 def _usd(amount: float) -> str:
