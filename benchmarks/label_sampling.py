@@ -90,17 +90,19 @@ def far_apart(pool: Pool, count: int, generator: np.random.Generator) -> Rows:
 def least_variance(pool: Pool, count: int, generator: np.random.Generator) -> Rows:
     """Coverage: greedy optimal design, each lowers the mean variance of the head's outputs the most."""
     del generator
-    inverse = np.eye(pool.inputs.shape[1]) / count
     moments = pool.inputs.T @ pool.inputs / len(pool.inputs)
     open_ = np.ones(len(pool.inputs), dtype=np.bool_)
-    projected = pool.inputs @ inverse
+    # Both are kept up to date, as the inverse of the moments of what is chosen changes by one outer product.
+    projected = pool.inputs / count
+    spread = projected @ moments
     for _ in range(count):
-        noise = 1 + (projected * pool.inputs).sum(axis=1)
-        lowered = ((projected @ moments) * projected).sum(axis=1) / noise
+        noise = 1 + np.einsum("ij,ij->i", projected, pool.inputs)
+        lowered = np.einsum("ij,ij->i", spread, projected) / noise
         best = int(np.where(open_, lowered, -np.inf).argmax())
-        direction = projected[best].copy()
-        projected -= np.outer(pool.inputs @ direction, direction) / noise[best]
         open_[best] = False
+        share, by_moments = pool.inputs @ projected[best] / noise[best], spread[best].copy()
+        projected -= np.outer(share, projected[best].copy())
+        spread -= np.outer(share, by_moments)
     return np.flatnonzero(~open_)
 
 
