@@ -114,6 +114,13 @@ async def test_a_dry_run_tells_the_cost_and_asks_nobody(
     assert "$0.0260 spent so far" in later
 
 
+async def test_who_gives_no_price_is_told_that_costs_are_unknown(
+    folder: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await label("answer", folder, *both(engine, price=None), "--dry-run") == 0
+    assert "without --strong-price and --weak-price calls count as free" in capsys.readouterr().err
+
+
 async def test_a_limit_on_cost_holds_over_all_runs(
     folder: Path, engine: FakeEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -43,6 +43,7 @@ async def _answer(options: argparse.Namespace, errors: Console) -> Tally | None:
     folder, out = Folder(options.folder), Console(soft_wrap=True)
     queries = folder.queries()
     asked = {tier: endpoints.endpoint(options, tier, os.environ) for tier in TIERS}
+    showing.unpriced(errors, endpoints.unpriced(options, TIERS))
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(folder.open_answers())
         there = folder.answers()

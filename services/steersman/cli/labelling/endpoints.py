@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -101,6 +101,11 @@ def endpoint(options: argparse.Namespace, role: str, environment: Mapping[str, s
         parameters=given["set"],
         timeout=options.timeout,
     )
+
+
+def unpriced(options: argparse.Namespace, roles: Iterable[str]) -> list[str]:
+    """The options whose lack makes a cost unknown."""
+    return [f"--{role}-price" for role in roles if getattr(options, f"{role}_price") is None]
 
 
 _NAMES: Final = ("url", "model", "key_env", "price", "max_tokens", "set")

@@ -49,6 +49,7 @@ async def _judge(options: argparse.Namespace, errors: Console) -> Tally | None:
     checked = folder.checks()
     open_ = [pair for pair in answered if pair.query.id not in checked and not judging.alike(pair)]
     asked = endpoints.endpoint(options, "judge", os.environ)
+    showing.unpriced(errors, endpoints.unpriced(options, ["judge"]))
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(folder.open_verdicts())
         there = folder.verdicts()

@@ -42,6 +42,14 @@ def bar(console: Console, name: str, *, calls: int, budget: Budget) -> Iterator[
         yield told
 
 
+def unpriced(console: Console, missing: Sequence[str]) -> None:
+    """Warn of prices that were not given."""
+    if missing:
+        console.print(
+            f"beware: without {' and '.join(missing)} calls count as free", highlight=False, markup=False
+        )
+
+
 def estimates(console: Console, found: Iterable[Estimate], *, spent: float) -> None:
     """What the calls would cost."""
     table = Table()
