@@ -51,8 +51,8 @@ class Judged:
     """The same of the second place."""
     wavered: int
     """Queries on which one order was a tie and the other was not."""
-    unreadable: int
-    """Verdicts that were none: the last line names no winner."""
+    unreadable: tuple[str, ...]
+    """Queries of the verdicts that were none, one entry a verdict: the last line names no winner."""
 
 
 def missing(
@@ -134,7 +134,7 @@ def judged(verdicts: Sequence[Verdict]) -> Judged:
         first_favoured=outcomes.count((STRONG, WEAK)),
         second_favoured=outcomes.count((WEAK, STRONG)),
         wavered=sum("tie" in each and each != ("tie", "tie") for each in outcomes),
-        unreadable=sum(verdict.winner is None for verdict in verdicts),
+        unreadable=tuple(verdict.query for verdict in verdicts if verdict.winner is None),
     )
 
 

@@ -175,7 +175,8 @@ async def test_verdicts_that_cannot_be_read_are_counted_and_make_no_label(
     write(folder / "answers.jsonl", *(row | {"text": row["tier"]} for row in answered))
     assert await label("judge", folder, *model("judge", engine)) == 0
     printed = capsys.readouterr().out
-    assert "2 verdicts cannot be read: the last line is none of [[1]], [[2]] and [[TIE]]" in printed
+    assert "2 verdicts cannot be read, their last line being none of [[1]], [[2]] and [[TIE]]" in printed
+    assert f"of the queries {answered[0]['query']} in {folder / 'verdicts.jsonl'}" in printed
     assert read(folder / "labels.jsonl") == []
 
 

@@ -76,7 +76,7 @@ def test_a_preference_counts_where_both_orders_agree_and_is_a_tie_where_they_do_
         "tie": "tie",
     }
     assert (judged.agreed, judged.first_favoured, judged.second_favoured) == (2, 1, 1)
-    assert (judged.wavered, judged.unreadable) == (1, 1)
+    assert (judged.wavered, judged.unreadable) == (1, ("unreadable",))
 
 
 def test_only_the_order_that_is_missing_is_asked_for(tmp_path: Path) -> None:

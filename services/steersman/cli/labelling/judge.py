@@ -25,6 +25,7 @@ from steersman.labelling.judging import Judged
 NAME = "judge"
 HELP = "have a model compare both answers, in both orders"
 _LONGEST = 512
+_MOST_NAMED = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,11 +72,11 @@ def _label(folder: Folder, answered: Sequence[Pair], out: Console) -> None:
     came = judging.judged(folder.verdicts())
     made = labels.of_pairs(answered, winners=came.winners, scores=folder.checks())
     folder.write_labels(labels=labels.rows(made), battles=labels.battles(made))
-    _show(out, came)
+    _show(folder, out, came)
     showing.written(out, folder, made)
 
 
-def _show(out: Console, came: Judged) -> None:
+def _show(folder: Folder, out: Console, came: Judged) -> None:
     judged = len(came.winners)
     if judged:
         out.print(
@@ -87,8 +88,11 @@ def _show(out: Console, came: Judged) -> None:
             markup=False,
         )
     if came.unreadable:
+        named = list(dict.fromkeys(came.unreadable))
+        more = ", ..." if len(named) > _MOST_NAMED else ""
         out.print(
-            f"beware: {came.unreadable:,} verdicts cannot be read: the last line is none of [[1]], [[2]] and [[TIE]]",
+            f"beware: {len(came.unreadable):,} verdicts cannot be read, their last line being none of [[1]], [[2]] and "
+            f"[[TIE]]: of the queries {', '.join(named[:_MOST_NAMED])}{more} in {folder.path / 'verdicts.jsonl'}",
             highlight=False,
             markup=False,
         )
