@@ -2,7 +2,8 @@
 
 For each draw, half of a benchmark's questions may be labelled and the other half is scored. Every strategy chooses
 from the same half, the shipped head is adapted to what it chose, and its APGR is held against that of chance in the
-same draw. An interval that holds 0 is no difference.
+same draw. An interval that holds 0 is no difference. What to ship is decided on two sources that the shipped head has
+not been trained on; the benchmarks are looked at afterwards.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # i
 
 from steersman.classifier import adaptation, artefact, benchmarks
 from steersman.classifier.embeddings import StaticEmbeddings, locate
+from steersman.classifier.evaluation import rows as evaluation_rows
+from steersman.classifier.evaluation.benchmark import Benchmark
+from steersman.classifier.evaluation.rows import Pair
 from steersman.classifier.fitting import spherical_kmeans
 from steersman.classifier.metrics import Ranking
 from steersman.classifier.static_head import StaticHead
@@ -40,6 +44,12 @@ SOFTNESS: Final = 0.25
 """How far from the boundary, as a share of the traffic, the odds of being chosen have fallen to .61."""
 _T_95: Final = {5: 2.776, 10: 2.262, 20: 2.093, 40: 2.023}
 """Two-sided 95 % quantiles of Student's t by the number of draws."""
+
+SOURCES: Final = {
+    "routerbench_subset": Pair("gpt-4-1106-preview", "mistralai/mixtral-8x7b-chat"),
+    "routerdc_7b": Pair("dolphin-2.9-llama3-8b", "zephyr-7b-beta"),
+}
+"""Of the data folder, with the models to choose between."""
 
 Rows = npt.NDArray[np.intp]
 
@@ -209,6 +219,14 @@ def _cell(found: Sequence[Mapping[tuple[str, int], float]], strategy: str, count
     return f"{mean} ({statistics.mean(gains):+.3f} ± {half:.3f})"
 
 
+def _read(data: Path, names: Sequence[str]) -> Iterator[Benchmark]:
+    for name, pair in SOURCES.items():
+        if name in names:
+            (path,) = (data / name).glob("*.jsonl.gz")
+            yield evaluation_rows.read(path, pair, name=name)[0]
+    yield from (each for each in benchmarks.read_all(data) if each.name in names)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.label_sampling", description=__doc__)
@@ -216,15 +234,18 @@ def main() -> None:
     parser.add_argument(
         "--seeds", type=int, choices=sorted(_T_95), default=20, help="draws (default: %(default)s)"
     )
+    every = (*SOURCES, *BENCHMARKS)
+    parser.add_argument(
+        "--on", nargs="+", choices=every, default=every, help="what to measure on (default: all)"
+    )
     options = parser.parse_args()
     old = StaticHead.from_tensors(artefact.read(ARTEFACT)[0])
     embeddings = StaticEmbeddings.load(locate(os.environ))
-    for benchmark in benchmarks.read_all(options.data):
-        if benchmark.name in BENCHMARKS:
-            inputs = inputs_of(benchmark.prompts, embeddings)
-            with threadpool_limits(1):
-                found = list(draws(inputs, benchmark.strong - benchmark.weak, old, seeds=options.seeds))
-            Console(width=140).print(_table(benchmark.name, found))
+    for benchmark in _read(options.data, options.on):
+        inputs = inputs_of(benchmark.prompts, embeddings)
+        with threadpool_limits(1):
+            found = list(draws(inputs, benchmark.strong - benchmark.weak, old, seeds=options.seeds))
+        Console(width=140).print(_table(benchmark.name, found))
 
 
 if __name__ == "__main__":
