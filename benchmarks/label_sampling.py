@@ -2,8 +2,8 @@
 
 For each draw, half of a benchmark's questions may be labelled and the other half is scored. Every strategy chooses
 from the same half, the shipped head is adapted to what it chose, and its APGR is held against that of chance in the
-same draw. An interval that holds 0 is no difference. What to ship is decided on two sources that the shipped head has
-not been trained on; the benchmarks are looked at afterwards.
+same draw. An interval that holds 0 is no difference. What to ship was decided on two sources that the shipped head
+has not been trained on; the benchmarks decide nothing.
 """
 
 from __future__ import annotations

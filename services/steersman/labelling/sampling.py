@@ -1,7 +1,7 @@
 """Which queries are worth labelling: as many of each group as it has in the traffic, drawn at random.
 
-Nothing cleverer, because nothing cleverer was found to be reliably better: queries near the boundary, queries that cover
-the embedding space, and mixtures of both were held against chance on four sets of questions (docs/label.md).
+Nothing cleverer, because nothing cleverer was found to be reliably better: queries near the boundary, queries that
+cover the embedding space, and mixtures of both were held against chance on four sets of questions (docs/label.md).
 """
 
 from __future__ import annotations
