@@ -19,8 +19,9 @@ from rich.progress import track
 from rich.table import Table
 
 from steersman.calibration import prompts, recovery, shares
-from steersman.calibration.bootstrap import Floats, Interval, Resampling
+from steersman.calibration.bootstrap import Resampling
 from steersman.classifier import benchmarks
+from steersman.classifier.evaluation.bootstrap import Estimate, Floats
 from steersman.cli import contenders
 
 TRAFFIC: Final[Mapping[str, Sequence[str]]] = {
@@ -116,7 +117,7 @@ def _share(scores: Floats, boundary: float) -> float:
     return float((scores >= boundary).mean())
 
 
-def _holds(interval: Interval, value: float) -> bool:
+def _holds(interval: Estimate, value: float) -> bool:
     return interval.low <= value <= interval.high
 
 

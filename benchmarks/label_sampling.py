@@ -1,8 +1,8 @@
 """`python -m benchmarks.label_sampling --data DIR`: whether a clever choice of what to label beats chance.
 
-For each draw, half of a benchmark's questions may be labelled and the other half is scored. Every strategy chooses
-from the same half, the shipped head is adapted to what it chose, and its APGR is held against that of chance in the
-same draw. An interval that holds 0 is no difference. What to ship was decided on two sources that the shipped head
+For each draw, half of a set's questions may be labelled and the other half is scored. Every strategy chooses from
+the same half, the shipped head is adapted to what it chose, and its APGR is held against that of chance in the same
+draw. An interval that holds 0 is no difference. What to ship was decided on two sources that the shipped head
 has not been trained on; the benchmarks decide nothing.
 """
 
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no type information
 
-from steersman.classifier import adaptation, artefact, benchmarks
+from steersman.classifier import artefact, benchmarks, label_regression
 from steersman.classifier.embeddings import StaticEmbeddings, locate
 from steersman.classifier.evaluation import rows as evaluation_rows
 from steersman.classifier.evaluation.benchmark import Benchmark
@@ -37,9 +37,11 @@ from steersman.labelling.sampling import stratified
 
 LABELS: Final = (100, 200, 500)
 CHANCE: Final = "chance"
+MOST: Final = 2500
+"""Questions that may be labelled, and as many that are scored; sets with more than twice as many are drawn from."""
 CLUSTERS: Final = 32
 PENALTIES: Final = (30.0, 3.0)
-"""Of the embedding's and of the text features' columns, as adaptation has them."""
+"""Of the embedding's and of the text features' columns, as `label_regression` has them."""
 SOFTNESS: Final = 0.25
 """How far from the boundary, as a share of the traffic, the odds of being chosen have fallen to .61."""
 _T_95: Final = {5: 2.776, 10: 2.262, 20: 2.093, 40: 2.023}
@@ -167,7 +169,7 @@ def draws(
     for seed in range(seeds):
         generator = np.random.default_rng(seed)
         order = generator.permutation(len(gains))
-        open_, scored = order[: len(order) // 2], order[len(order) // 2 :]
+        open_, scored = np.array_split(order[: 2 * MOST], 2)
         pool = _pool(inputs[open_], old, generator)
         yield {
             (name, count): _apgr(
@@ -182,7 +184,7 @@ def _pool(inputs: Floats, old: StaticHead, generator: np.random.Generator) -> Po
     vectors = inputs[:, : old.reference.centroids.shape[1]]
     alike = np.full(len(vectors), 1 / len(vectors))
     centres = spherical_kmeans(vectors, centres=CLUSTERS, sample_weights=alike, generator=generator)
-    place = np.argsort(np.argsort(inputs @ old.weights)) / len(inputs)
+    place = np.argsort(np.argsort(label_regression.outputs(old, inputs))) / len(inputs)
     dimensions, features = vectors.shape[1], inputs.shape[1] - vectors.shape[1]
     penalties = np.repeat(PENALTIES, (dimensions, features))
     scaled = (inputs - inputs.mean(axis=0)) / (inputs.std(axis=0) + 1e-9) / np.sqrt(penalties)
@@ -190,7 +192,7 @@ def _pool(inputs: Floats, old: StaticHead, generator: np.random.Generator) -> Po
 
 
 def _apgr(inputs: Floats, gains: Floats, old: StaticHead, *, seen: Rows, unseen: Rows) -> float:
-    scores = adaptation.fit(inputs[seen], gains[seen], old)(inputs[unseen])
+    scores = label_regression.fit(inputs[seen], gains[seen], old)(inputs[unseen])
     return Ranking(scores, gains[unseen]).curve().apgr()
 
 

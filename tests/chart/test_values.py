@@ -69,6 +69,12 @@ def test_every_value_of_the_defaults_is_in_the_schema_and_documented() -> None:
         ("tiers.weak.engine.kind", "vllm", "must be one of 'container', 'external', 'hosted'"),
         ("policies.auto.fallback", "cheap", "must be one of 'proportional', 'strong', 'weak'"),
         ("policies.auto.threshold", 70, "maximum"),
+        ("policies.auto.outOfDomain.novelty", 0, "exclusiveMinimum"),
+        (
+            "policies.auto.outOfDomain.rule",
+            "cheap",
+            "must be one of 'proportional', 'strong', 'weak', 'score'",
+        ),
         ("router.drain.seconds", -1, "minimum"),
         ("router.image.digest", "latest", "does not match pattern"),
         ("classifier.sharedMemory", "1 GB", "does not match pattern"),

@@ -9,6 +9,7 @@ from steersman.router.model import (
     Capabilities,
     Catalogue,
     Fallback,
+    OutOfDomain,
     Policy,
     PolicyResource,
     Price,
@@ -45,6 +46,7 @@ def a_policy(
     tiers: Sequence[str] = ("weak", "strong"),
     boundaries: Sequence[float] = (THRESHOLD,),
     fallback: Fallback = Fallback.PROPORTIONAL,
+    out_of_domain: OutOfDomain | None = OutOfDomain(),  # noqa: B008 - a value
     tier_fallback: bool = True,
     when_cold: WhenCold = WhenCold.OTHER,
     resource: PolicyResource | None = None,
@@ -56,6 +58,7 @@ def a_policy(
         tuple(tiers),
         tuple(boundaries),
         fallback,
+        out_of_domain,
         tier_fallback,
         when_cold,
         resource,

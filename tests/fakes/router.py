@@ -24,7 +24,7 @@ from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Dispatcher, Patience
 from steersman.router.fleet import Fleet
-from steersman.router.model import Catalogue, Decision
+from steersman.router.model import Caller, Catalogue, Decision
 from steersman.router.normalise import Limits
 from steersman.router.ports import Upstream
 from steersman.router.retry import RetryBudget
@@ -212,7 +212,7 @@ def a_request(
     raw = orjson.dumps({"messages": [{"role": "user", "content": text}], **fields})
     chat = body.parse(raw, max_messages=100)
     return Request(
-        tenant=tenant,
+        caller=Caller(tenant),
         model=model or chat.model,
         body=chat,
         deadline=Deadline.after(seconds),

@@ -66,6 +66,8 @@ class Trial(Generic[H]):
 def read(data: Path, *, progress: Progress, battles: BattleFile | None = None) -> tuple[Examples, ...]:
     """Read the sources that may ship, and the user's battles, without what is near an evaluation prompt.
 
+    A source that is not there is an error, unless it cannot be fetched: then the others have to do.
+
     Raises:
         DataError: A file is missing or malformed.
     """
@@ -168,10 +170,14 @@ def bounds() -> dict[str, Any]:
 
 def traffic(examples: Sequence[Examples]) -> dict[str, Any]:
     """What percentiles are among, and the files it came from."""
-    return {
+    described: dict[str, Any] = {
         "reference_traffic": "the training rows, weighted by reference_share; percentiles are among them",
         "data": [_describe(each) for each in examples],
     }
+    read_from = {each.source.folder for each in examples}
+    if absent := [each.folder for each in training_data.sources() if each.folder not in read_from]:
+        described["data_not_there"] = absent
+    return described
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -182,7 +188,10 @@ def versions(*packages: str) -> dict[str, str]:
 def _read(data: Path, progress: Progress, battles: BattleFile | None) -> Iterator[Examples]:
     progress("reading", 0.0)
     forbidden = training_data.runs_of(benchmarks.prompts_with_contaminated(data))
-    sources = training_data.sources()
+    missing = training_data.without_home(data)
+    if missing:
+        progress(f"without {', '.join(source.folder for source in missing)}", 1.0)
+    sources = [source for source in training_data.sources() if source not in missing]
     if battles is not None:
         yield battle_file.read(battles, forbidden=forbidden)
     for number, source in enumerate(sources, start=1):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from steersman.router.model import Decision, Stages, Tier, Usage
+from steersman.router.model import NOBODY, Caller, Decision, Stages, Tier, Usage
 
 
 @dataclass(slots=True)
 class Record:
     """One request, from admission to its last byte."""
 
-    tenant: str = ""
+    caller: Caller = NOBODY
     stages: Stages = field(default_factory=Stages)
     decision: Decision | None = None
     """None when the request was refused before anything was decided."""

@@ -7,6 +7,7 @@ in progress finish while everything that they need still works.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,13 +26,15 @@ from steersman.api.v1 import (
     router_service_pb2,
     router_service_pb2_grpc,
 )
+from steersman.identity import key_file
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
 from steersman.router.adapters.direct import DirectUpstream
-from steersman.router.adapters.policy_file import PolicyFile
+from steersman.router.adapters.policy_file import policy_file
 from steersman.router.adapters.redis import RedisOptions, RedisScores
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
+from steersman.router.callers import Anybody, Callers, KeyHolders
 from steersman.router.cluster import Cluster, cluster_api
 from steersman.router.connection_age import ConnectionAge
 from steersman.router.decision_log import DecisionLog
@@ -52,7 +55,7 @@ from steersman.router.retry import RetryBudget
 from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
 from steersman.router.servicer import RouterServicer
-from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, RouterSettings
+from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, Identity, RouterSettings
 from steersman.router.tally import Tally
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
@@ -63,9 +66,12 @@ from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
+from steersman.runtime.watched_file import WatchedFile
+
+log = logging.getLogger(__name__)
 
 TENANT = "default"
-"""The one tenant, as long as callers are not told apart."""
+"""The one tenant where callers are not told apart."""
 
 _SERVICES = (
     router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
@@ -123,15 +129,16 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         )
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
         metrics.watch_breakers("tiers", lambda: upstreams.breakers)
+        callers = await _callers(tasks, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
-        await http.enter_async_context(_http(settings, routing, classifier, metrics))
+        await http.enter_async_context(_http(settings, routing, callers, classifier, metrics))
         draining, replica = asyncio.Event(), new_id()
         told = _Told(
             DemandServicer(demand, replica, draining),
             PolicyServicer(lambda: routing.catalogue, lambda: classifier.identity, tally, replica),
         )
-        await rpc.enter_async_context(_grpc(settings, routing, told, process))
+        await rpc.enter_async_context(_grpc(settings, routing, callers, told, process))
         try:
             yield
         finally:
@@ -270,10 +277,21 @@ async def _follow_policies(
 
     metrics.watch_policies(lambda: routing.catalogue)
     sources = PolicySources(apply)
-    policies = PolicyFile(settings.policy_file, sources.take_file, metrics.reloaded)
+    policies = policy_file(settings.policy_file, sources.take_file, metrics.reloaded)
     await policies.load()
     here.tasks.start("policy file", policies.watch)
     await here.follow_policies(sources.take_resources)
+
+
+async def _callers(tasks: BackgroundTasks, settings: Identity, metrics: RouterMetrics) -> Callers:
+    if settings.key_file is None:
+        log.warning("callers are not told apart: anybody who reaches this router may use it")
+        return Anybody(TENANT)
+    holders = KeyHolders(metrics.caller_refused)
+    keys = WatchedFile("key file", settings.key_file, key_file.parse, holders.take, metrics.keys_reloaded)
+    await keys.load()
+    tasks.start("key file", keys.watch)
+    return holders
 
 
 def _fleet(settings: Dispatching, source: AddressSource, spec: UpstreamSpec) -> Fleet[Upstream]:
@@ -287,11 +305,15 @@ def _fleet(settings: Dispatching, source: AddressSource, spec: UpstreamSpec) -> 
 
 @asynccontextmanager
 async def _http(
-    settings: RouterSettings, routing: Routing, classifier: TritonClassifier, metrics: RouterMetrics
+    settings: RouterSettings,
+    routing: Routing,
+    callers: Callers,
+    classifier: TritonClassifier,
+    metrics: RouterMetrics,
 ) -> AsyncIterator[None]:
     api = HttpApi(
         routing=routing,
-        tenant=TENANT,
+        callers=callers,
         max_messages=settings.requests.max_messages,
         default_timeout=settings.requests.default_timeout_seconds,
         health=lambda: {"classifier": classifier.identity is not None},
@@ -320,11 +342,11 @@ async def _listen(runner: web.AppRunner, settings: HttpServer) -> None:
 
 @asynccontextmanager
 async def _grpc(
-    settings: RouterSettings, routing: Routing, told: _Told, process: ProcessMetrics
+    settings: RouterSettings, routing: Routing, callers: Callers, told: _Told, process: ProcessMetrics
 ) -> AsyncIterator[None]:
     servicer = RouterServicer(
         routing=routing,
-        tenant=TENANT,
+        callers=callers,
         max_messages=settings.requests.max_messages,
         default_timeout=settings.requests.default_timeout_seconds,
     )

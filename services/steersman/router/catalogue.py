@@ -19,9 +19,11 @@ from steersman.router.model import (
     Capabilities,
     Catalogue,
     Fallback,
+    OutOfDomain,
     Policy,
     PolicyResource,
     Price,
+    Rights,
     Tier,
     UpstreamSpec,
     WhenCold,
@@ -117,6 +119,17 @@ class _Tier(Group):
     capabilities: _Capabilities = _Capabilities()
 
 
+class _OutOfDomain(Group):
+    novelty: Annotated[float, Field(gt=0.0, le=1.0)] = OutOfDomain().novelty
+    """Percentile of novelty at or over which a query is out of domain."""
+    rule: Literal["proportional", "strong", "weak", "score"] = "proportional"
+    """What decides for it; with `score` the score does, as for any other query."""
+
+    @property
+    def chosen(self) -> OutOfDomain | None:
+        return None if self.rule == "score" else OutOfDomain(self.novelty, Fallback(self.rule))
+
+
 class _Policy(Group):
     tiers: Annotated[tuple[str, ...], Field(min_length=1)]
     """In order of cost, cheapest first."""
@@ -126,6 +139,8 @@ class _Policy(Group):
     """Scores at which a query moves to the next tier; ascending, one fewer than tiers."""
     fallback: Fallback = Fallback.PROPORTIONAL
     """What decides when the classifier does not answer."""
+    out_of_domain: _OutOfDomain = _OutOfDomain()
+    """What decides for a query that is unlike what the classifier was trained on."""
     tier_fallback: bool = True
     """Whether another tier may answer when the wanted one cannot be reached."""
     when_cold: WhenCold = WhenCold.OTHER
@@ -158,14 +173,32 @@ class _ResourcePolicy(_Policy):
     @model_validator(mode="before")
     @classmethod
     def _choices_as_in_the_file(cls, spec: dict[str, Any]) -> dict[str, Any]:
-        # All that is a text by itself is a choice; names stand in lists.
-        return {key: value.lower() if isinstance(value, str) else value for key, value in spec.items()}
+        return {key: _in_small_letters(value) for key, value in spec.items()}
+
+
+def _in_small_letters(value: Any) -> Any:
+    """All that is a text by itself, or in an object, is a choice; names stand in lists."""
+    if isinstance(value, dict):
+        return {key: _in_small_letters(each) for key, each in value.items()}
+    return value.lower() if isinstance(value, str) else value
+
+
+class _Tenant(Group):
+    policies: tuple[str, ...] | None = None
+    """Names of the policies that it may name; all where not given."""
+    tiers: tuple[str, ...] | None = None
+    """Names of the tiers that may answer it, so that policies with others are not for it; all where not given."""
+    default_policy: str | None = None
+    """What it gets for a request without a model; the file's where not given."""
 
 
 class _File(Group):
     tiers: Annotated[dict[Name, _Tier], Field(min_length=1)]
     policies: Annotated[dict[Name, _Policy], Field(min_length=1)]
     default_policy: str
+    tenants: dict[Name, _Tenant] | None = None
+    """What each tenant may ask for; without it every tenant may ask for everything, with it those who are not in it for
+    nothing. Policies may be those of resources."""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -176,7 +209,24 @@ class _File(Group):
                 raise ValueError(f"policy {name} names tiers that do not exist: {', '.join(unknown)}")
         if self.default_policy not in self.policies:
             raise ValueError(f"default_policy {self.default_policy} does not exist")
+        for name, tenant in (self.tenants or {}).items():
+            if unknown := [tier for tier in tenant.tiers or () if tier not in self.tiers]:
+                raise ValueError(f"tenant {name} names tiers that do not exist: {', '.join(unknown)}")
+            if tenant.policies is not None and tenant.default_policy not in {None, *tenant.policies}:
+                raise ValueError(f"tenant {name} may not use its own default_policy {tenant.default_policy}")
         return self
+
+
+def documents(text: bytes) -> list[Any]:
+    """The documents of a YAML file, in which no key stands twice.
+
+    Raises:
+        CatalogueError: It is no YAML.
+    """
+    try:
+        return list(yaml.load_all(text, Loader=_Loader))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise CatalogueError(f"not YAML: {error}") from error
 
 
 def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
@@ -199,6 +249,9 @@ def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
         tiers={name: _tier(name, tier, environment) for name, tier in file.tiers.items()},
         policies={name: _policy(name, policy) for name, policy in file.policies.items()},
         default_policy=file.default_policy,
+        tenants=None
+        if file.tenants is None
+        else {name: _rights(each) for name, each in file.tenants.items()},
     )
 
 
@@ -222,6 +275,14 @@ def _error(error: ValidationError, *, whole: str) -> CatalogueError:
         for each in error.errors(include_url=False, include_input=False)
     ]
     return CatalogueError("; ".join(faults))
+
+
+def _rights(tenant: _Tenant) -> Rights:
+    return Rights(
+        policies=None if tenant.policies is None else frozenset(tenant.policies),
+        tiers=None if tenant.tiers is None else frozenset(tenant.tiers),
+        default_policy=tenant.default_policy or "",
+    )
 
 
 def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:
@@ -250,6 +311,7 @@ def _policy(name: str, policy: _Policy, resource: PolicyResource | None = None) 
         policy.tiers,
         policy.all_boundaries,
         policy.fallback,
+        policy.out_of_domain.chosen,
         policy.tier_fallback,
         policy.when_cold,
         resource,

@@ -25,6 +25,7 @@ def decision_headers(record: Record) -> dict[str, str]:
     }
     if made.scored.assessment is not None:
         headers["x-steersman-score"] = f"{made.scored.assessment.score:.4f}"
+        headers["x-steersman-novelty"] = f"{made.scored.assessment.novelty:.4f}"
     if made.scored.failure is not None:
         headers["x-steersman-classifier-failure"] = made.scored.failure.name
     if record.waited_seconds:

@@ -61,6 +61,12 @@ class RouterMetrics:
             ("reason",),
             registry=registry,
         )
+        self._out_of_domain = Counter(
+            "steersman_out_of_domain",
+            "Decisions that the policy's rule for queries unlike the training data made in place of the score.",
+            ("policy",),
+            registry=registry,
+        )
         self._tokens = Counter(
             "steersman_tokens", "Tokens, by tier and kind.", ("tier", "kind"), registry=registry
         )
@@ -98,6 +104,18 @@ class RouterMetrics:
             "steersman_policy_reloads",
             "Changes of the policy file, taken or refused.",
             ("outcome",),
+            registry=registry,
+        )
+        self._key_reloads = Counter(
+            "steersman_key_reloads",
+            "Changes of the file of API keys, taken or refused.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._callers_refused = Counter(
+            "steersman_callers_refused",
+            "Requests without a valid API key, by what was wrong: missing, unknown, expired, revoked.",
+            ("why",),
             registry=registry,
         )
         self._policies = Gauge(
@@ -166,6 +184,14 @@ class RouterMetrics:
         """The policy file has changed, and was taken or refused."""
         self._reloads.labels(outcome).inc()
 
+    def keys_reloaded(self, outcome: str) -> None:
+        """The file of API keys has changed, and was taken or refused."""
+        self._key_reloads.labels(outcome).inc()
+
+    def caller_refused(self, why: str) -> None:
+        """A caller showed no valid key."""
+        self._callers_refused.labels(why).inc()
+
     def watch_policies(self, catalogue: Callable[[], Catalogue]) -> None:
         """Show where the policies in force come from."""
 
@@ -206,6 +232,8 @@ class RouterMetrics:
         ).inc()
         if scored.failure is not None:
             self._classifier_failures.labels(scored.failure.name).inc()
+        if decision.out_of_domain is not None:
+            self._out_of_domain.labels(decision.policy.name).inc()
         if record.first_byte_seconds is not None:
             self._first_byte.labels(decision.tier).observe(record.first_byte_seconds)
         usage = record.usage
@@ -244,6 +272,7 @@ def attributes(record: Record, decision: Decision) -> dict[str, AttributeValue]:
     if scored.assessment is not None:
         found["steersman.score"] = scored.assessment.score
         found["steersman.novelty"] = scored.assessment.novelty
+        found["steersman.out_of_domain"] = decision.out_of_domain is not None
         if not math.isnan(scored.assessment.win_probability):
             found["steersman.win_probability"] = scored.assessment.win_probability
     if scored.classifier is not None:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Literal
+from typing import Final, Literal
 
 
 class Reason(Enum):
@@ -24,6 +24,7 @@ class Reason(Enum):
     CLASSIFIER_FAILED = auto()
     TIER_UNAVAILABLE = auto()
     TIER_COLD = auto()
+    OUT_OF_DOMAIN = auto()
 
 
 class CacheState(Enum):
@@ -38,7 +39,7 @@ class CacheState(Enum):
 
 
 class Fallback(Enum):
-    """What decides when the classifier does not answer."""
+    """What decides where there is no score, or one that means little."""
 
     PROPORTIONAL = "proportional"
     """A hash of the text, which keeps the planned share of every tier, so that cost and capacity hold."""
@@ -176,6 +177,20 @@ class PolicyResource:
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfDomain:
+    """What becomes of queries that are unlike the classifier's training data, where its score means little."""
+
+    novelty: float = 0.999
+    """A query is one of them when its novelty is at or over it; more than 0, which is what a method says that knows no
+    novelty. docs/adr/0018-out-of-domain.md tells how the default was found."""
+    rule: Fallback = Fallback.PROPORTIONAL
+
+    def covers(self, assessment: Assessment) -> bool:
+        """Whether a query is one of them."""
+        return assessment.novelty >= self.novelty
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A named rule from score to tier."""
 
@@ -186,6 +201,8 @@ class Policy:
     boundaries: tuple[float, ...]
     """Scores at which a query moves to the next tier; ascending, one fewer than tiers."""
     fallback: Fallback = Fallback.PROPORTIONAL
+    out_of_domain: OutOfDomain | None = OutOfDomain()
+    """None where the score decides for every query."""
     tier_fallback: bool = True
     """Whether another tier may answer when the wanted one cannot be reached."""
     when_cold: WhenCold = WhenCold.OTHER
@@ -206,6 +223,44 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request."""
+
+    tenant: str
+    key: str = ""
+    """Id of the API key that was shown."""
+
+
+NOBODY: Final = Caller("")
+"""Before a caller is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a tenant may ask for."""
+
+    policies: frozenset[str] | None = None
+    """Names; all where None."""
+    tiers: frozenset[str] | None = None
+    """Names of the tiers that may answer; all where None."""
+    default_policy: str = ""
+    """What a request without a model gets; the catalogue's where empty."""
+
+    def allow_policy(self, policy: Policy) -> bool:
+        """Whether the policy and all of its tiers may be used."""
+        named = self.policies is None or policy.name in self.policies
+        return named and all(map(self.allow_tier, policy.tiers))
+
+    def allow_tier(self, tier: str) -> bool:
+        """Whether a tier may answer."""
+        return self.tiers is None or tier in self.tiers
+
+
+ALL_RIGHTS: Final = Rights()
+NO_RIGHTS: Final = Rights(frozenset(), frozenset())
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """All tiers and policies, as of one reading of the policy file and of the resources that go with it."""
 
@@ -213,6 +268,12 @@ class Catalogue:
     policies: Mapping[str, Policy]
     default_policy: str
     refused: tuple[Refusal, ...] = ()
+    tenants: Mapping[str, Rights] | None = None
+    """What each tenant may ask for; where None, every tenant may ask for everything."""
+
+    def rights(self, tenant: str) -> Rights:
+        """What a tenant may ask for: nothing, if there is a list of tenants that it is not on."""
+        return ALL_RIGHTS if self.tenants is None else self.tenants.get(tenant, NO_RIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +296,12 @@ class Decision:
     boundaries: tuple[float, ...]
     scored: Scored
     truncated: bool
+
+    @property
+    def out_of_domain(self) -> Fallback | None:
+        """The policy's rule that decided in place of the score; None where there was none, or the score could."""
+        rule, assessment = self.policy.out_of_domain, self.scored.assessment
+        return rule.rule if rule is not None and assessment is not None and rule.covers(assessment) else None
 
 
 @dataclass(slots=True)

@@ -6,10 +6,12 @@ money can be read, and tested, in one sitting.
 
 from __future__ import annotations
 
+import hashlib
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 
-from steersman.router.model import Fallback, Needs, Policy, Reason, Scored, Tier
+from steersman.router.model import Assessment, Fallback, Needs, OutOfDomain, Policy, Reason, Scored, Tier
 from steersman.runtime.errors import InvalidRequest
 
 Choice = tuple[str, Reason]
@@ -23,6 +25,26 @@ def tier_index(score: float, boundaries: Sequence[float]) -> int:
     score is at or over the boundary.
     """
     return bisect_right(boundaries, score)
+
+
+def stand_in_of(text: str) -> float:
+    """A number that is uniform in [0, 1) over texts, and the same for the same text on every replica.
+
+    A score is a percentile, so that this in its place sends the planned share to each tier.
+    """
+    return (int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) >> 3) / 2**53
+
+
+def place(
+    assessment: Assessment, out_of_domain: OutOfDomain | None, stand_in: Callable[[], float]
+) -> tuple[float, Reason]:
+    """What is held against the boundaries, and why: the score, or what the rule for queries out of domain has instead.
+
+    It is beyond all boundaries where the rule names the dearest or the cheapest tier.
+    """
+    if out_of_domain is not None and out_of_domain.covers(assessment):
+        return _instead(out_of_domain.rule, stand_in), Reason.OUT_OF_DOMAIN
+    return assessment.score, Reason.SCORE
 
 
 def choose(
@@ -40,8 +62,7 @@ def choose(
         policy: The rule.
         boundaries: The policy's, or the caller's own.
         scored: The classifier's output, or why there is none.
-        stand_in: Gives a number that is uniform in [0, 1) over texts and the same for the same text; it takes the
-            score's place in a proportional fallback.
+        stand_in: Gives the text's own, which takes the score's place where the policy decides proportionally.
         tiers: The catalogue.
         needs: What the request demands.
 
@@ -82,12 +103,16 @@ def _wanted(
     if len(policy.tiers) == 1:
         return 0, Reason.SINGLE_TIER
     if scored.assessment is not None:
-        return tier_index(scored.assessment.score, boundaries), Reason.SCORE
-    reason = scored.failure or Reason.CLASSIFIER_UNAVAILABLE
-    if policy.fallback is Fallback.PROPORTIONAL:
-        # A score is a percentile, so that a uniform number in its place sends the planned share to each tier.
-        return tier_index(stand_in(), boundaries), reason
-    return (len(policy.tiers) - 1 if policy.fallback is Fallback.STRONG else 0), reason
+        at, reason = place(scored.assessment, policy.out_of_domain, stand_in)
+    else:
+        at, reason = _instead(policy.fallback, stand_in), scored.failure or Reason.CLASSIFIER_UNAVAILABLE
+    return tier_index(at, boundaries), reason
+
+
+def _instead(rule: Fallback, stand_in: Callable[[], float]) -> float:
+    if rule is Fallback.PROPORTIONAL:
+        return stand_in()
+    return math.inf if rule is Fallback.STRONG else -math.inf
 
 
 def _incapable(who: str, tier: Tier, needs: Needs) -> InvalidRequest:

@@ -7,11 +7,11 @@ or one call away.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from steersman.openai_api.answer import Reading, StreamReading
 from steersman.openai_api.body import ChatBody
@@ -21,7 +21,7 @@ from steersman.router.delivery import Delivery, Order
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Answer
 from steersman.router.ids import new_id
-from steersman.router.model import Catalogue, Decision, Needs, Policy, Reason, Scored, Usage
+from steersman.router.model import Caller, Catalogue, Decision, Needs, Policy, Reason, Rights, Scored, Usage
 from steersman.router.normalise import Limits, routed_text
 from steersman.router.scoring import Scorer
 from steersman.runtime.deadline import Deadline
@@ -39,7 +39,7 @@ from steersman.runtime.errors import (
 class Request:
     """A query as an edge hands it in."""
 
-    tenant: str
+    caller: Caller
     model: str
     """Name of a policy or a tier; empty for the default policy."""
     body: ChatBody
@@ -125,7 +125,7 @@ class Routing:
     @contextmanager
     def _admitted(self, request: Request) -> Iterator[Record]:
         """The record of a request that is let in; it is closed whichever way the request ends."""
-        record = Record(tenant=request.tenant)
+        record = Record(request.caller)
         try:
             self._check_room(request)
             with self.demand.of_router() as want:
@@ -155,7 +155,7 @@ class Routing:
         scored = Scored()
         if chosen.tier is None and len(chosen.policy.tiers) > 1:
             scored = await self.scorer.score(
-                text.text, tenant=request.tenant, deadline=request.deadline, stages=record.stages
+                text.text, tenant=request.caller.tenant, deadline=request.deadline, stages=record.stages
             )
         started = time.perf_counter()
         if chosen.tier is not None:
@@ -165,7 +165,7 @@ class Routing:
                 chosen.policy,
                 boundaries=chosen.boundaries,
                 scored=scored,
-                stand_in=lambda: _uniform(text.text),
+                stand_in=lambda: rule.stand_in_of(text.text),
                 tiers=catalogue.tiers,
                 needs=needs,
             )
@@ -237,15 +237,16 @@ def _chosen(catalogue: Catalogue, request: Request) -> Chosen:
     """What the model's name stands for.
 
     Raises:
-        UnknownModel: It is the name of no policy and of no tier.
+        UnknownModel: It is the name of no policy and of no tier that the tenant may use.
         InvalidRequest: The threshold is out of range, or the policy has no single boundary.
     """
     if request.threshold is not None and not 0.0 <= request.threshold <= 1.0:  # NaN is not
         raise InvalidRequest("threshold", "must be a number from 0 to 1")
-    name = request.model or catalogue.default_policy
+    rights = catalogue.rights(request.caller.tenant)
+    name = request.model or rights.default_policy or catalogue.default_policy
     policy = catalogue.policies.get(name)
-    if policy is None:
-        tier = _tier_named(catalogue, name)
+    if policy is None or not rights.allow_policy(policy):
+        tier = _tier_named(catalogue, name, rights)
         return Chosen(Policy("", "", (tier,), ()), tier, ())
     if request.threshold is None:
         return Chosen(policy, None, policy.boundaries)
@@ -254,17 +255,18 @@ def _chosen(catalogue: Catalogue, request: Request) -> Chosen:
     return Chosen(policy, None, (request.threshold,))
 
 
-def _tier_named(catalogue: Catalogue, name: str) -> str:
-    """The tier of this name, or else the first one whose model has it."""
-    if name in catalogue.tiers:
-        return name
-    for tier in catalogue.tiers.values():
-        if tier.model == name:
-            return tier.name
-    known = ", ".join([*catalogue.policies, *catalogue.tiers])
+def _tier_named(catalogue: Catalogue, name: str, rights: Rights) -> str:
+    """The tier of this name, or else the first one whose model has it, among those that the tenant may use."""
+    allowed = [tier for tier in catalogue.tiers.values() if rights.allow_tier(tier.name)]
+    for called in (attrgetter("name"), attrgetter("model")):
+        for tier in allowed:
+            if called(tier) == name:
+                return tier.name
+    known = ", ".join(model_names(catalogue, rights)) or "none for this tenant"
     raise UnknownModel("model", f"no policy or tier has this name; there are {known}")
 
 
-def _uniform(text: str) -> float:
-    """A number that is uniform in [0, 1) over texts, and the same for the same text on every replica."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56
+def model_names(catalogue: Catalogue, rights: Rights) -> list[str]:
+    """What a tenant may give as the model: policies first."""
+    policies = [name for name, policy in catalogue.policies.items() if rights.allow_policy(policy)]
+    return [*policies, *filter(rights.allow_tier, catalogue.tiers)]

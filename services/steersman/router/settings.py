@@ -135,6 +135,14 @@ class DecisionLogging(Group):
     """Decisions that wait to be written; more are dropped and counted."""
 
 
+class Identity(Group):
+    """How callers are known."""
+
+    key_file: Path | None = None
+    """File of API keys, as `steersman keys` writes it; read again when it changes. Without it callers are not told
+    apart, and anybody who reaches the router may use it."""
+
+
 class Kubernetes(Group):
     """The Kubernetes API, for a router that runs in a cluster."""
 
@@ -180,3 +188,4 @@ class RouterSettings(ProcessSettings):
     decision_log: DecisionLogging = DecisionLogging()
     kubernetes: Kubernetes = Kubernetes()
     waiting_room: Waiting = Waiting()
+    identity: Identity = Identity()
