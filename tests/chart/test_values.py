@@ -75,6 +75,8 @@ def test_every_value_of_the_defaults_is_in_the_schema_and_documented() -> None:
             "cheap",
             "must be one of 'proportional', 'strong', 'weak', 'score'",
         ),
+        ("policies.auto.sticky.moves", "down", "must be one of 'upward', 'both', 'free'"),
+        ("policies.auto.sticky.hysteresis", -0.1, "minimum"),
         ("router.drain.seconds", -1, "minimum"),
         ("router.image.digest", "latest", "does not match pattern"),
         ("classifier.sharedMemory", "1 GB", "does not match pattern"),

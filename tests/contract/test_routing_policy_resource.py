@@ -37,6 +37,9 @@ def said(space: Space, spec: dict[str, Any], name: str = "tried") -> str:
         pytest.param({**TWO, "outOfDomain": {}}, id="the usual rule for queries out of domain"),
         pytest.param({**TWO, "outOfDomain": {"rule": "Score"}}, id="no rule for queries out of domain"),
         pytest.param({**TWO, "outOfDomain": {"novelty": 1, "rule": "Strong"}}, id="nothing but odd texts"),
+        pytest.param({**TWO, "sticky": {}}, id="the usual way with conversations"),
+        pytest.param({**TWO, "sticky": {"moves": "Free"}}, id="no heed of conversations"),
+        pytest.param({**TWO, "sticky": {"moves": "Both", "hysteresis": 0}}, id="the quickest conversations"),
         pytest.param({**TWO, "threshold": 1}, id="nearly everything to weak"),
         pytest.param(
             {**TWO, "fallback": "Weak", "tierFallback": False, "whenCold": "Wait"}, id="all options"
@@ -109,6 +112,12 @@ def test_what_is_right_is_taken(space: Space, spec: dict[str, Any]) -> None:
         pytest.param(
             {**TWO, "outOfDomain": {"novel": 0.9}}, 'unknown field "spec.outOfDomain.novel"', id="no novelty"
         ),
+        pytest.param(
+            {**TWO, "sticky": {"moves": "upward"}},
+            'supported values: "Upward", "Both", "Free"',
+            id="no way to move",
+        ),
+        pytest.param({**TWO, "sticky": {"hysteresis": 5}}, "less than or equal to 1", id="points"),
         pytest.param({**TWO, "treshold": 0.7}, 'unknown field "spec.treshold"', id="a misspelt field"),
     ],
 )

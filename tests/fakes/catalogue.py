@@ -13,6 +13,7 @@ from steersman.router.model import (
     Policy,
     PolicyResource,
     Price,
+    Sticky,
     Tier,
     UpstreamSpec,
     WhenCold,
@@ -49,6 +50,7 @@ def a_policy(
     out_of_domain: OutOfDomain | None = OutOfDomain(),  # noqa: B008 - a value
     tier_fallback: bool = True,
     when_cold: WhenCold = WhenCold.OTHER,
+    sticky: Sticky | None = Sticky(),  # noqa: B008 - a value
     resource: PolicyResource | None = None,
 ) -> Policy:
     """A policy over tiers."""
@@ -61,6 +63,7 @@ def a_policy(
         out_of_domain,
         tier_fallback,
         when_cold,
+        sticky,
         resource,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +32,6 @@ from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
 from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import policy_file
-from steersman.router.adapters.redis import RedisOptions, RedisScores
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
 from steersman.router.callers import Anybody, Callers, KeyHolders
 from steersman.router.cluster import Cluster, cluster_api
@@ -55,7 +54,9 @@ from steersman.router.retry import RetryBudget
 from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
 from steersman.router.servicer import RouterServicer
+from steersman.router.sessions import SessionKeys, Sessions
 from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, Identity, RouterSettings
+from steersman.router.stores import Stores, open_stores
 from steersman.router.tally import Tally
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
@@ -109,7 +110,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         source = await here.addresses()
         if decisions is not None:
             tasks.start("decision log", decisions.write)
-        scores = await _scores(stack, tasks, settings, metrics)
+        stores = await open_stores(stack, tasks, settings, metrics)
         classifier = await _classifier(stack, tasks, settings, metrics, source)
         room = _room(settings, metrics)
         upstreams = await stack.enter_async_context(
@@ -117,12 +118,12 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         )
         routing = _routing(
             settings,
-            scores=scores,
+            stores=stores,
+            metrics=metrics,
             classifier=classifier,
             upstreams=upstreams,
             demand=demand,
             ledger=Ledgers((metrics, tally) if decisions is None else (metrics, tally, decisions)),
-            on_retry=metrics.retried,
         )
         await _follow_policies(
             here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally
@@ -165,23 +166,6 @@ async def _decision_log(
     )
 
 
-async def _scores(
-    stack: AsyncExitStack, tasks: BackgroundTasks, settings: RouterSettings, metrics: RouterMetrics
-) -> RedisScores:
-    cache = settings.cache
-    breaker = Breaker(threshold=cache.breaker_failures, cooldown=cache.breaker_cooldown_seconds)
-    options = RedisOptions(
-        cache.url, cache.timeout_seconds, cache.ttl_seconds, cache.read_queue, cache.write_queue
-    )
-    scores = await stack.enter_async_context(
-        RedisScores(options, breaker=breaker, on_dropped=metrics.cache_writes_dropped)
-    )
-    tasks.start("cache reads", scores.read)
-    tasks.start("cache writes", scores.write)
-    metrics.watch_breakers("cache", lambda: [breaker])
-    return scores
-
-
 async def _classifier(
     stack: AsyncExitStack,
     tasks: BackgroundTasks,
@@ -222,18 +206,19 @@ def _room(settings: RouterSettings, metrics: RouterMetrics) -> WaitingRoom:
 def _routing(
     settings: RouterSettings,
     *,
-    scores: RedisScores,
+    stores: Stores,
+    metrics: RouterMetrics,
     classifier: TritonClassifier,
     upstreams: Upstreams,
     demand: Demand,
     ledger: Ledger,
-    on_retry: Callable[[str, str], None],
 ) -> Routing:
     cache, dispatch, requests = settings.cache, settings.dispatch, settings.requests
+    secret = cache.hmac_key.get_secret_value().encode()
     scorer = Scorer(
         classifier=classifier,
-        store=scores,
-        key=Key(cache.hmac_key.get_secret_value().encode(), requests.text_characters),
+        store=stores.scores,
+        key=Key(secret, requests.text_characters),
         demand=demand,
         entries=cache.local_entries,
         ttl_seconds=cache.local_ttl_seconds,
@@ -247,11 +232,18 @@ def _routing(
             attempts=dispatch.attempts,
         ),
         budget=RetryBudget(ratio=dispatch.retry_ratio, per_second=dispatch.retries_per_second),
-        on_retry=on_retry,
+        on_retry=metrics.retried,
     )
     return Routing(
         catalogue=Catalogue({}, {}, ""),
         scorer=scorer,
+        sessions=Sessions(
+            keys=SessionKeys(secret),
+            store=stores.sessions,
+            entries=settings.sessions.local_entries,
+            ttl_seconds=settings.sessions.ttl_seconds,
+            on_look=metrics.session_looked_for,
+        ),
         delivery=Delivery(dispatcher, upstreams.room, upstreams.look),
         demand=demand,
         ledger=ledger,

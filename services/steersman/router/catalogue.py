@@ -24,6 +24,7 @@ from steersman.router.model import (
     PolicyResource,
     Price,
     Rights,
+    Sticky,
     Tier,
     UpstreamSpec,
     WhenCold,
@@ -130,6 +131,18 @@ class _OutOfDomain(Group):
         return None if self.rule == "score" else OutOfDomain(self.novelty, Fallback(self.rule))
 
 
+class _Sticky(Group):
+    moves: Literal["upward", "both", "free"] = "upward"
+    """Where a conversation may go: to dearer tiers only, or to cheaper ones as well; `free` when each of its turns is
+    decided by itself."""
+    hysteresis: Share = Sticky().hysteresis
+    """How far beyond a boundary a score has to be before the conversation moves over it."""
+
+    @property
+    def chosen(self) -> Sticky | None:
+        return None if self.moves == "free" else Sticky(self.hysteresis, downward=self.moves == "both")
+
+
 class _Policy(Group):
     tiers: Annotated[tuple[str, ...], Field(min_length=1)]
     """In order of cost, cheapest first."""
@@ -146,6 +159,8 @@ class _Policy(Group):
     when_cold: WhenCold = WhenCold.OTHER
     """What to do when the wanted tier has no address, as when it was scaled to zero: have another tier answer, if
     `tier_fallback` allows it, or wait."""
+    sticky: _Sticky = _Sticky()
+    """How a conversation keeps the tier that it has."""
 
     @model_validator(mode="after")
     def _boundaries_fit(self) -> Self:
@@ -314,5 +329,6 @@ def _policy(name: str, policy: _Policy, resource: PolicyResource | None = None) 
         policy.out_of_domain.chosen,
         policy.tier_fallback,
         policy.when_cold,
+        policy.sticky.chosen,
         resource,
     )

@@ -23,6 +23,7 @@ from steersman.router.callers import Callers
 from steersman.router.headers import decision_headers
 from steersman.router.model import Caller
 from steersman.router.routing import Request, Routing, model_names
+from steersman.router.sessions import checked_session_id
 from steersman.runtime import telemetry
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import Error, InvalidRequest, TooLarge, Unauthenticated
@@ -35,6 +36,8 @@ _CALLER_HAS_LEFT = 499
 """What is counted where no status could be told, as nginx does."""
 THRESHOLD_HEADER = "x-steersman-threshold"
 """Request header with a threshold to use instead of the policy's."""
+SESSION_HEADER = "x-steersman-session-id"
+"""Request header with the caller's own name of the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ class HttpApi:
             body=chat,
             deadline=Deadline.after(self.default_timeout),
             threshold=_threshold(http.headers.get(THRESHOLD_HEADER)),
+            session_id=checked_session_id(http.headers.get(SESSION_HEADER, ""), field=SESSION_HEADER),
             received_at=received_at,
         )
 

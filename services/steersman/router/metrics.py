@@ -94,6 +94,17 @@ class RouterMetrics:
             "Classifier outputs that were not written to Redis.",
             registry=registry,
         )
+        self._session_looks = Counter(
+            "steersman_session_looks",
+            "Looks for the conversation of a request that is not its first: known, unknown, or not to be found out.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._session_writes_dropped = Counter(
+            "steersman_session_writes_dropped",
+            "Sessions that were not written to Redis.",
+            registry=registry,
+        )
         self._decision_log_lines = Counter(
             "steersman_decision_log_lines",
             "Lines of the decision log: written, or why they were not.",
@@ -175,6 +186,14 @@ class RouterMetrics:
     def cache_writes_dropped(self, number: int) -> None:
         """Entries were not written to Redis."""
         self._cache_writes_dropped.inc(number)
+
+    def session_looked_for(self, outcome: str) -> None:
+        """A request's conversation was looked for."""
+        self._session_looks.labels(outcome).inc()
+
+    def session_writes_dropped(self, number: int) -> None:
+        """Sessions were not written to Redis."""
+        self._session_writes_dropped.inc(number)
 
     def decisions_logged(self, outcome: str, number: int) -> None:
         """Lines were written to the decision log, or dropped."""

@@ -25,6 +25,7 @@ class Reason(Enum):
     TIER_UNAVAILABLE = auto()
     TIER_COLD = auto()
     OUT_OF_DOMAIN = auto()
+    SESSION = auto()
 
 
 class CacheState(Enum):
@@ -191,6 +192,26 @@ class OutOfDomain:
 
 
 @dataclass(frozen=True, slots=True)
+class Sticky:
+    """How a conversation keeps the tier that it has."""
+
+    hysteresis: float = 0.05
+    """A score has to be so far beyond a boundary before the conversation moves over it."""
+    downward: bool = False
+    """Whether it may move to a cheaper tier at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Where a conversation stands."""
+
+    tier: str
+    """The tier that was decided for its last turn."""
+    address: str = ""
+    """Who answered it; empty where nobody did, or where the tier has no pods."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A named rule from score to tier."""
 
@@ -207,6 +228,8 @@ class Policy:
     """Whether another tier may answer when the wanted one cannot be reached."""
     when_cold: WhenCold = WhenCold.OTHER
     """What to do when the wanted tier has no address."""
+    sticky: Sticky | None = Sticky()
+    """None where each turn of a conversation is decided by itself."""
     resource: PolicyResource | None = None
     """Where it comes from; None where that is the policy file."""
 

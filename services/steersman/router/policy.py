@@ -10,12 +10,32 @@ import hashlib
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from steersman.router.model import Assessment, Fallback, Needs, OutOfDomain, Policy, Reason, Scored, Tier
+from steersman.router.model import (
+    Assessment,
+    Fallback,
+    Needs,
+    OutOfDomain,
+    Policy,
+    Reason,
+    Scored,
+    Sticky,
+    Tier,
+)
 from steersman.runtime.errors import InvalidRequest
 
 Choice = tuple[str, Reason]
 """A tier's name, and why it was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Where a conversation stands."""
+
+    tier: str
+    same_turn: bool
+    """Whether this request only goes on with the turn before, by bringing a tool's result."""
 
 
 def tier_index(score: float, boundaries: Sequence[float]) -> int:
@@ -55,8 +75,9 @@ def choose(
     stand_in: Callable[[], float],
     tiers: Mapping[str, Tier],
     needs: Needs,
+    before: Before | None = None,
 ) -> Choice:
-    """Choose the cheapest tier that the score allows and that can serve the request.
+    """Choose the cheapest tier that the score and the conversation allow and that can serve the request.
 
     Args:
         policy: The rule.
@@ -65,11 +86,12 @@ def choose(
         stand_in: Gives the text's own, which takes the score's place where the policy decides proportionally.
         tiers: The catalogue.
         needs: What the request demands.
+        before: Where the conversation stands; None for one that is new or not known.
 
     Raises:
         InvalidRequest: No tier of the policy can serve the request.
     """
-    wanted, reason = _wanted(policy, boundaries, scored, stand_in)
+    wanted, reason = _wanted(policy, boundaries, scored, stand_in, before)
     order = [policy.tiers[wanted], *policy.tiers[wanted + 1 :], *reversed(policy.tiers[:wanted])]
     for name in order:
         if tiers[name].capabilities.missing(needs) is None:
@@ -98,7 +120,11 @@ def alternatives(policy: Policy, tier: str, *, tiers: Mapping[str, Tier], needs:
 
 
 def _wanted(
-    policy: Policy, boundaries: Sequence[float], scored: Scored, stand_in: Callable[[], float]
+    policy: Policy,
+    boundaries: Sequence[float],
+    scored: Scored,
+    stand_in: Callable[[], float],
+    before: Before | None,
 ) -> tuple[int, Reason]:
     if len(policy.tiers) == 1:
         return 0, Reason.SINGLE_TIER
@@ -106,7 +132,21 @@ def _wanted(
         at, reason = place(scored.assessment, policy.out_of_domain, stand_in)
     else:
         at, reason = _instead(policy.fallback, stand_in), scored.failure or Reason.CLASSIFIER_UNAVAILABLE
-    return tier_index(at, boundaries), reason
+    wanted = tier_index(at, boundaries)
+    if policy.sticky is None or before is None or before.tier not in policy.tiers:
+        return wanted, reason
+    stays = scored.assessment is None or before.same_turn
+    kept = policy.tiers.index(before.tier)
+    moved = kept if stays else _moved(policy.sticky, kept, at, boundaries)
+    return moved, reason if moved == wanted else Reason.SESSION
+
+
+def _moved(sticky: Sticky, kept: int, at: float, boundaries: Sequence[float]) -> int:
+    """Where a conversation goes from the tier that it has: over a boundary only when it is well beyond it."""
+    up = tier_index(at - sticky.hysteresis, boundaries)
+    if up > kept:
+        return up
+    return min(kept, tier_index(at + sticky.hysteresis, boundaries)) if sticky.downward else kept
 
 
 def _instead(rule: Fallback, stand_in: Callable[[], float]) -> float:

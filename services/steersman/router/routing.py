@@ -21,9 +21,21 @@ from steersman.router.delivery import Delivery, Order
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Answer
 from steersman.router.ids import new_id
-from steersman.router.model import Caller, Catalogue, Decision, Needs, Policy, Reason, Rights, Scored, Usage
+from steersman.router.model import (
+    Caller,
+    Catalogue,
+    Decision,
+    Needs,
+    Policy,
+    Reason,
+    Rights,
+    Scored,
+    Session,
+    Usage,
+)
 from steersman.router.normalise import Limits, routed_text
 from steersman.router.scoring import Scorer
+from steersman.router.sessions import Conversation, Sessions
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import (
     DeadlineExceeded,
@@ -45,6 +57,8 @@ class Request:
     body: ChatBody
     deadline: Deadline
     threshold: float | None = None
+    session_id: str = ""
+    """The caller's own name of the conversation; empty where it has none."""
     received_at: float = 0.0
     """When the edge began with it, in seconds of `time.perf_counter`."""
 
@@ -59,12 +73,21 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
+class Sitting:
+    """A request's place in a conversation, and where that stood before it."""
+
+    conversation: Conversation
+    before: Session | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A decision, with what it was made from; a request keeps to it even when the catalogue changes meanwhile."""
 
     catalogue: Catalogue
     decision: Decision
     needs: Needs
+    sitting: Sitting | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +97,7 @@ class Routing:
     Args:
         catalogue: Tiers and policies; replaced as a whole when the policy file changes.
         scorer: Scores texts.
+        sessions: Remember where conversations stand.
         delivery: Has what was decided carried out.
         demand: Counts what is wanted.
         ledger: Takes the record of each request.
@@ -83,6 +107,7 @@ class Routing:
 
     catalogue: Catalogue
     scorer: Scorer
+    sessions: Sessions
     delivery: Delivery
     demand: Demand
     ledger: Ledger
@@ -92,7 +117,8 @@ class Routing:
     async def route(self, request: Request) -> Record:
         """Decide which tier should answer, and call none."""
         with self._admitted(request) as record:
-            await self._decide(request, record)
+            plan = await self._decide(request, record)
+            self._remember(plan, address="")
             return record
 
     async def stream(self, request: Request) -> AsyncGenerator[tuple[Record, Sequence[bytes]], None]:
@@ -152,8 +178,9 @@ class Routing:
         needs = Needs(body.tokens, body.images, body.tools, body.json_schema)
         text = routed_text(body.turns, self.limits)
         record.stages.admission = time.perf_counter() - request.received_at
-        scored = Scored()
+        scored, sitting = Scored(), None
         if chosen.tier is None and len(chosen.policy.tiers) > 1:
+            sitting = await self._sitting(request, chosen.policy, record)
             scored = await self.scorer.score(
                 text.text, tenant=request.caller.tenant, deadline=request.deadline, stages=record.stages
             )
@@ -168,12 +195,31 @@ class Routing:
                 stand_in=lambda: rule.stand_in_of(text.text),
                 tiers=catalogue.tiers,
                 needs=needs,
+                before=_before(sitting),
             )
         truncated = text.truncated or (scored.assessment is not None and scored.assessment.truncated)
         decision = Decision(new_id(), tier, tier, reason, chosen.policy, chosen.boundaries, scored, truncated)
         record.decision = decision
         record.stages.decide = time.perf_counter() - started
-        return Plan(catalogue, decision, needs)
+        return Plan(catalogue, decision, needs, sitting)
+
+    async def _sitting(self, request: Request, policy: Policy, record: Record) -> Sitting | None:
+        """The request's place in its conversation, where the policy heeds that."""
+        if policy.sticky is None:
+            return None
+        started = time.perf_counter()
+        conversation = self.sessions.of(
+            request.body.turns, tenant=request.caller.tenant, session_id=request.session_id
+        )
+        before = await self.sessions.recall(conversation)
+        record.stages.cache += time.perf_counter() - started
+        return Sitting(conversation, before)
+
+    def _remember(self, plan: Plan, *, address: str) -> None:
+        """Note where the conversation stands: at the tier that was decided, even if another one has stood in."""
+        if plan.sitting is not None:
+            session = Session(plan.decision.wanted_tier, address)
+            self.sessions.remember(plan.sitting.conversation, session)
 
     async def _answer(
         self, request: Request, record: Record, plan: Plan, *, stream: bool
@@ -189,6 +235,7 @@ class Routing:
             record.first_byte_seconds = time.perf_counter() - started
             record.stages.dispatch = answer.sent_at - started - record.waited_seconds
             record.retries = answer.retries
+            self._remember(plan, address=answer.address)
             if excuse is None:
                 want.runs()
             else:
@@ -207,15 +254,27 @@ class Routing:
         def encode(model: str) -> bytes:
             return request.body.encode(model, stream=stream)
 
+        before = plan.sitting and plan.sitting.before
+
         def send(name: str) -> Awaitable[Answer]:
             return self.delivery.dispatcher.send(
-                tiers[name], encode, stream=stream, deadline=request.deadline
+                tiers[name],
+                encode,
+                stream=stream,
+                deadline=request.deadline,
+                prefer=before.address if before else "",
             )
 
         def size() -> int:
             return len(encode(tiers[decision.tier].model))
 
         return Order(decision.tier, others, decision.policy.when_cold, request.deadline, size, send)
+
+
+def _before(sitting: Sitting | None) -> rule.Before | None:
+    if sitting is None or sitting.before is None:
+        return None
+    return rule.Before(sitting.before.tier, sitting.conversation.same_turn)
 
 
 def _charge(record: Record, plan: Plan, reading: Reading) -> None:

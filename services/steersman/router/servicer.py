@@ -17,6 +17,7 @@ from steersman.openai_api.body import ChatBody
 from steersman.router import messages
 from steersman.router.callers import Callers
 from steersman.router.routing import Request, Routing
+from steersman.router.sessions import checked_session_id
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import InvalidRequest
 
@@ -90,6 +91,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             body=chat,
             deadline=Deadline.after(self.default_timeout if left is None else left),
             threshold=request.threshold if request.HasField("threshold") else None,
+            session_id=checked_session_id(request.session_id, field="session_id"),
             received_at=received_at,
         )
 

@@ -97,6 +97,15 @@ class DecisionCache(Group):
     """For how long."""
 
 
+class SessionMemory(Group):
+    """Where conversations stand: in this process, and in the Redis of the decision cache."""
+
+    ttl_seconds: Count = 3600
+    """How long a conversation is remembered after its last turn."""
+    local_entries: Count = 50_000
+    """Conversations that this process remembers itself."""
+
+
 class Dispatching(Group):
     """How requests get to engines."""
 
@@ -184,6 +193,7 @@ class RouterSettings(ProcessSettings):
     requests: Requests = Requests()
     classifier: ClassifierServer = ClassifierServer()
     cache: DecisionCache = Field(default_factory=DecisionCache)
+    sessions: SessionMemory = SessionMemory()
     dispatch: Dispatching = Dispatching()
     decision_log: DecisionLogging = DecisionLogging()
     kubernetes: Kubernetes = Kubernetes()

@@ -23,6 +23,7 @@ class DecisionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_REASON_TIER_UNAVAILABLE: _ClassVar[DecisionReason]
     DECISION_REASON_TIER_COLD: _ClassVar[DecisionReason]
     DECISION_REASON_OUT_OF_DOMAIN: _ClassVar[DecisionReason]
+    DECISION_REASON_SESSION: _ClassVar[DecisionReason]
 
 class CacheState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -43,6 +44,7 @@ DECISION_REASON_CLASSIFIER_FAILED: DecisionReason
 DECISION_REASON_TIER_UNAVAILABLE: DecisionReason
 DECISION_REASON_TIER_COLD: DecisionReason
 DECISION_REASON_OUT_OF_DOMAIN: DecisionReason
+DECISION_REASON_SESSION: DecisionReason
 CACHE_STATE_UNSPECIFIED: CacheState
 CACHE_STATE_L1_HIT: CacheState
 CACHE_STATE_L2_HIT: CacheState

@@ -93,6 +93,12 @@ def drawn(rows: int, *, resamples: int, seed: int) -> Iterator[Floats]:
         yield counts.reshape(size, rows).astype(np.float64)
 
 
+def estimate(value: float, resampled: Floats) -> Estimate:
+    """A value, with the middle of what it was in each resample."""
+    low, high = _middle(resampled)
+    return Estimate(value, float(low), float(high))
+
+
 def _middle(resampled: Floats) -> tuple[Floats, Floats]:
     bounds = np.full((2, *resampled.shape[1:]), np.nan)
     # A resample without a gap, or without a query of the group, says nothing.
