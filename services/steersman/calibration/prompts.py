@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,21 +55,31 @@ def read(paths: Iterable[Path], models: Models | None = None) -> Prompts:
     paths, texts, gains, known, left_out = tuple(paths), [], [], Counter[str](), 0
     for line in json_lines.stream(paths):
         if models is None:
-            texts.append(_text(line))
+            texts.append(text_of(turns_of(line)))
             continue
         gain = _gain(line, models, known)
         if gain is None:
             left_out += 1
             continue
-        texts.append(_text(line))
+        texts.append(text_of(turns_of(line)))
         gains.append(gain)
     if not texts:
         raise DataError(f"{', '.join(map(str, paths))}: {_lacking(models, known)}")
     return Prompts(tuple(texts), np.array(gains), left_out)
 
 
-def _text(line: Line) -> str:
-    return routed_text(list(_turns(line)), Limits()).text
+def turns_of(line: Line) -> list[body.Turn]:
+    """The messages of a line, or its prompt as the only one.
+
+    Raises:
+        DataError: It has neither, or none that a chat request could have.
+    """
+    return list(_turns(line))
+
+
+def text_of(turns: Sequence[body.Turn]) -> str:
+    """What a classifier sees of messages."""
+    return routed_text(turns, Limits()).text
 
 
 def _turns(line: Line) -> Iterator[body.Turn]:

@@ -68,9 +68,8 @@ class ChatBody:
     @property
     def tokens(self) -> int:
         """Estimated tokens of the request and of the longest answer that it allows."""
-        characters = sum(len(text) for _, text in self.turns)
         answer = self.data.get("max_completion_tokens") or self.data.get("max_tokens") or 0
-        return characters // _CHARACTERS_PER_TOKEN + _MESSAGE_TOKENS * len(self.turns) + int(answer)
+        return tokens_of(self.turns) + int(answer)
 
     def encode(self, model: str, *, stream: bool) -> bytes:
         """The body for an engine: under its own name of the model, and always asking for the usage.
@@ -87,6 +86,12 @@ class ChatBody:
             return orjson.dumps(data)
         except orjson.JSONEncodeError:  # it writes fewer levels than it reads
             raise InvalidRequest("", "the body is nested too deeply", reason="NESTED_TOO_DEEPLY") from None
+
+
+def tokens_of(turns: Sequence[Turn]) -> int:
+    """Estimated tokens of messages."""
+    characters = sum(len(text) for _, text in turns)
+    return characters // _CHARACTERS_PER_TOKEN + _MESSAGE_TOKENS * len(turns)
 
 
 def parse(raw: bytes, *, max_messages: int) -> ChatBody:

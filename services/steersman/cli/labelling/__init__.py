@@ -1,0 +1,1 @@
+"""The steps of `steersman label`, a module each."""
