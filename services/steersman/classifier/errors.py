@@ -3,7 +3,8 @@
     ClassifierError
     ├── DataError         training or evaluation data is missing or malformed
     ├── ArtefactError     a trained artefact is missing, damaged or of another kind
-    └── EmbeddingsError   the static embeddings are missing or not those of the training
+    ├── EmbeddingsError   the static embeddings are missing or not those of the training
+    └── ModelError        a language model or encoder, or the library that runs it, is missing or another one
 
 Messages are one sentence for the person at the command line. They name files and columns, never a row's text.
 """
@@ -23,3 +24,7 @@ class ArtefactError(ClassifierError):
 
 class EmbeddingsError(ClassifierError):
     """The static embeddings cannot be used."""
+
+
+class ModelError(ClassifierError):
+    """A language model or an encoder cannot be used."""

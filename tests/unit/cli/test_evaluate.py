@@ -62,7 +62,7 @@ def test_a_sample_is_the_same_for_the_same_seed_and_is_told(
     read = []
     for name in ("a", "b"):
         assert evaluate(file, trained, *pair(), "--sample", "30", "--json", tmp_path / name) == 0
-        read.append(json.loads((tmp_path / name).read_text(encoding="utf-8"))["evaluations"])
+        read.append(json.loads((tmp_path / name).read_text(encoding="utf-8"))["benchmarks"])
     assert read[0] == read[1]
     assert "A sample of 30 of its 60 prompts." in capsys.readouterr().out
 
