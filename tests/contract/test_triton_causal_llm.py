@@ -61,9 +61,7 @@ async def test_a_text_is_scored_as_by_the_method_itself(
     monkeypatch.syspath_prepend(parts.engine_packages)
     environment = {
         VARIABLE: str(parts.smollm2),
-        DIRECTORY_VARIABLE: str(
-            next(parts.triton_programs.parent.glob("lib/python3*/site-packages/wordllama"))
-        ),
+        DIRECTORY_VARIABLE: str(parts.embeddings),
     }
     scores = causal_llm.load(REPOSITORY / "causal_llm" / VERSION, environment).score(
         [text.decode() for text in TEXTS]

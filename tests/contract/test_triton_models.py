@@ -15,6 +15,8 @@ from tritonclient.utils import InferenceServerException
 from fixtures.real_parts import StartTriton, Triton
 from fixtures.triton_model import OUTPUTS, REPOSITORY, SLOW, VERSION, Model, same
 from steersman.classifier import artefact, methods
+from steersman.classifier.embeddings import DIRECTORY_VARIABLE
+from steersman.local.parts import Parts
 from steersman.local.processes import StartFailed
 
 OF_BYTES = ("length", "random")
@@ -45,6 +47,21 @@ async def test_the_configuration_tells_the_digest_of_the_artefact_that_is_served
     )
     told = configuration.config.parameters[f"{artefact.DIGEST}.{VERSION}"].string_value
     assert told == manifest[artefact.DIGEST]
+
+
+async def test_a_text_is_scored_as_by_the_method_itself(
+    model: Model, repository_of_all: Path, parts: Parts
+) -> None:
+    if model.name == "bert":
+        pytest.importorskip(
+            "onnxruntime", reason="onnxruntime is not installed; it comes with steersman[bert]"
+        )
+    environment = {DIRECTORY_VARIABLE: str(parts.embeddings)}
+    scorer = methods.load(repository_of_all / model.name / VERSION, environment)
+    texts = ("What is a rhumb line?", "2 + 2 = ?", "hi")
+    scores, answer = scorer.score(texts), await model.ask(*(text.encode() for text in texts))
+    for name in OUTPUTS:
+        assert np.allclose(answer[name][:, 0], getattr(scores, name.lower()), atol=1e-4, equal_nan=True)
 
 
 async def test_every_text_of_a_request_is_answered_in_its_place(model: Model) -> None:
