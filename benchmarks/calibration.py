@@ -1,8 +1,9 @@
 """`python -m benchmarks.calibration --data DIR`: does fresh traffic do what calibration promised?
 
-Prompts of a data folder play the traffic. Again and again some are drawn to calibrate on and others, never the same
-ones, to see what comes: how far the share was missed, and how often it was within the 95 % interval. Nothing is chosen
-here, and no label has a part in it but for the quality that is recovered, which is measured on MMLU.
+Prompts of a data folder play the traffic, each decided as by a router: by its score, or out of domain proportionally.
+Again and again some are drawn to calibrate on and others, never the same ones, to see what comes: how far the share was
+missed, and how often it was within the 95 % interval. Nothing is chosen here, and no label has a part in it but for the
+quality that is recovered, which is measured on MMLU.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from steersman.calibration import prompts, recovery, shares
-from steersman.calibration.bootstrap import Floats, Interval, Resampling
+from steersman.calibration import out_of_domain, prompts, recovery, shares
+from steersman.calibration.bootstrap import Resampling
 from steersman.classifier import benchmarks
-from steersman.cli import contenders
+from steersman.classifier.evaluation.bootstrap import Estimate, Floats
+from steersman.cli import contenders, numbers
+from steersman.router.model import OutOfDomain
 
 TRAFFIC: Final[Mapping[str, Sequence[str]]] = {
     "mixed": (
@@ -116,7 +119,7 @@ def _share(scores: Floats, boundary: float) -> float:
     return float((scores >= boundary).mean())
 
 
-def _holds(interval: Interval, value: float) -> bool:
+def _holds(interval: Estimate, value: float) -> bool:
     return interval.low <= value <= interval.high
 
 
@@ -144,6 +147,13 @@ def main() -> None:
     parser.add_argument(
         "--trials", type=int, default=200, metavar="N", help="calibrations a goal (default: 200)"
     )
+    parser.add_argument(
+        "--novelty",
+        type=numbers.part,
+        default=OutOfDomain().novelty,
+        metavar="N",
+        help="from which on a prompt is out of domain (default: %(default)s)",
+    )
     options = parser.parse_args()
     console = Console(soft_wrap=True)
     classifier = contenders.load(contenders.DEFAULT)
@@ -152,24 +162,33 @@ def main() -> None:
         "MMLU": mmlu.prompts
     }
     with console.status("scoring") as status:
-        scores = {name: classifier.rate(each, status.update) for name, each in texts.items()}
+        found = {
+            name: out_of_domain.of_texts(
+                each, classifier.assess(each, status.update), OutOfDomain(options.novelty)
+            )
+            for name, each in texts.items()
+        }
+    places = {name: each.values for name, each in found.items()}
     console.print(
         f"artefact {classifier.digest[:12]};",
-        ", ".join(f"{name}: {len(each):,} prompts" for name, each in scores.items()),
+        ", ".join(
+            f"{name}: {len(each.values):,} prompts, {each.out_of_domain / len(each.values):.1%} out of domain"
+            for name, each in found.items()
+        ),
     )
-    found = [
+    of_all = [
         result
-        for name, each in scores.items()
+        for name, each in places.items()
         for result in of_shares(name, each, rows=options.rows, trials=options.trials, resamples=RESAMPLES)
     ]
-    console.print(_table(f"Strong share, calibrated on {options.rows:,} prompts", found))
+    console.print(_table(f"Strong share, calibrated on {options.rows:,} prompts", of_all))
     gains = mmlu.strong - mmlu.weak
-    found = list(
+    of_all = list(
         of_recovery(
-            "MMLU", scores["MMLU"], gains, rows=options.rows, trials=options.trials, resamples=RESAMPLES
+            "MMLU", places["MMLU"], gains, rows=options.rows, trials=options.trials, resamples=RESAMPLES
         )
     )
-    console.print(_table(f"Quality gap recovered, calibrated on {options.rows:,} labelled prompts", found))
+    console.print(_table(f"Quality gap recovered, calibrated on {options.rows:,} labelled prompts", of_all))
 
 
 def _texts(data: Path, folders: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,11 @@ COMPLETE: Final = f"{_SERVICE}/Complete"
 CHAT: Final = f"{_SERVICE}/Chat"
 HTTP_PATH: Final = "/v1/chat/completions"
 
+_BY_THE_CLASSIFIER: Final = (
+    decision_pb2.DECISION_REASON_SCORE,
+    decision_pb2.DECISION_REASON_OUT_OF_DOMAIN,
+)
+
 Units = Callable[[bytes], int]
 
 
@@ -40,8 +45,8 @@ def http(prompt: str, *, stream: bool = False) -> bytes:
 
 
 def decided(decision: decision_pb2.Decision, cache: decision_pb2.CacheState) -> bool:
-    """Whether a score decided, and came from where it should."""
-    return decision.reason == decision_pb2.DECISION_REASON_SCORE and decision.cache == cache
+    """Whether the classifier's output decided, and came from where it should."""
+    return decision.reason in _BY_THE_CLASSIFIER and decision.cache == cache
 
 
 def _conversation(prompt: str) -> chat_pb2.Conversation:

@@ -9,7 +9,7 @@ import yaml
 
 from chart.rendering import Release, nested, render
 from steersman.router import catalogue
-from steersman.router.model import Catalogue
+from steersman.router.model import Catalogue, Fallback, OutOfDomain
 
 _KEYS = {"STEERSMAN_KEY_OF_STRONGEST": "secret"}
 
@@ -155,6 +155,22 @@ def test_the_policy_file_is_readable_yaml_with_whole_numbers(gpu: Release) -> No
 
     assert "context_window: 400000\n" in text
     assert yaml.safe_load(text)["tiers"]["strongest"]["upstream"]["url"] == "https://api.openai.com/v1"
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        ({}, OutOfDomain(0.999, Fallback.PROPORTIONAL)),
+        ({"rule": "weak"}, OutOfDomain(0.999, Fallback.WEAK)),
+        ({"novelty": 0.9}, OutOfDomain(0.9, Fallback.PROPORTIONAL)),
+        ({"rule": "score"}, None),
+    ],
+)
+def test_what_decides_for_queries_out_of_domain_is_the_policys_to_say(
+    values: dict[str, Any], rule: OutOfDomain | None
+) -> None:
+    release = render({"policies": {"auto": {"outOfDomain": values}}})
+    assert _policies(release).policies["auto"].out_of_domain == rule
 
 
 @pytest.mark.parametrize("when_cold", ["other", "wait"])

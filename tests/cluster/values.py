@@ -40,8 +40,12 @@ SCALED: Final[Values] = {
     "defaults": {"autoscaling": {"behavior": QUICKLY, "keda": {"pollingInterval": 5, "cooldownPeriod": 20}}},
     "router": {"autoscaling": {"maxReplicas": 3, "keda": {"enabled": True, "targetPerReplica": 5}}},
     "classifier": {"autoscaling": _FEW, "resources": {"limits": {"cpu": "300m"}}},
-    "tierDefaults": {"autoscaling": _FEW},
+    "tierDefaults": {"autoscaling": _FEW, "engine": {"resources": {"limits": {"cpu": "400m"}}}},
 }
-"""KEDA everywhere, with windows of seconds; a classifier that is slow enough to be loaded by a few callers."""
+"""KEDA everywhere, with windows of seconds.
+
+A classifier that is slow enough to be loaded by a few callers, and engines that are equally fast wherever they are: two
+nodes on one machine share it by halves, so that a node with one engine would be twice as fast as one with two.
+"""
 
 TWO_BACKENDS: Final[Values] = {"tierDefaults": {"replicas": 2}}

@@ -18,7 +18,7 @@ from fakes.addresses import FakeAddresses
 from fakes.classifier import FakeClassifier
 from fixtures.real_parts import StartTriton, Triton
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
-from steersman.router.model import Reason
+from steersman.router.model import OutOfDomain, Reason
 from steersman.router.ports import Classifier, ClassifierFailure
 from steersman.runtime.breaker import Breaker, State
 from steersman.runtime.tasks import BackgroundTasks
@@ -192,6 +192,20 @@ class TestTriton(ClassifierContract):
         found = await subject.classifier.assess(HARD)
         for number in (found.score, found.novelty, found.win_probability):
             assert math.isnan(number) or float(np.float32(number)) == number
+
+    async def test_a_text_without_a_word_is_out_of_domain_and_a_question_is_not(
+        self, subject: Subject
+    ) -> None:
+        odd, question = [await subject.classifier.assess(text) for text in ("?!", HARD)]
+        assert OutOfDomain().covers(odd)
+        assert not OutOfDomain().covers(question)
+
+    @pytest.mark.parametrize("model", ["length", "random"])
+    async def test_nothing_is_out_of_domain_to_a_method_that_knows_no_novelty(
+        self, triton_of_all: Triton, model: str
+    ) -> None:
+        async with classifier_on(triton_of_all.grpc_address, model=model) as classifier:
+            assert not OutOfDomain(novelty=1e-9).covers(await classifier.assess("?!"))
 
     async def test_a_model_that_is_not_there_is_a_failure(self, triton: Triton) -> None:
         async with classifier_on(triton.grpc_address, model="no_such_model") as classifier:

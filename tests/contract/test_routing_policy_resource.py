@@ -34,6 +34,12 @@ def said(space: Space, spec: dict[str, Any], name: str = "tried") -> str:
         pytest.param(THREE, id="three tiers"),
         pytest.param({**THREE, "boundaries": [0.5, 0.5]}, id="a tier that is left out"),
         pytest.param({**TWO, "threshold": 0}, id="everything to strong"),
+        pytest.param({**TWO, "outOfDomain": {}}, id="the usual rule for queries out of domain"),
+        pytest.param({**TWO, "outOfDomain": {"rule": "Score"}}, id="no rule for queries out of domain"),
+        pytest.param({**TWO, "outOfDomain": {"novelty": 1, "rule": "Strong"}}, id="nothing but odd texts"),
+        pytest.param({**TWO, "sticky": {}}, id="the usual way with conversations"),
+        pytest.param({**TWO, "sticky": {"moves": "Free"}}, id="no heed of conversations"),
+        pytest.param({**TWO, "sticky": {"moves": "Both", "hysteresis": 0}}, id="the quickest conversations"),
         pytest.param({**TWO, "threshold": 1}, id="nearly everything to weak"),
         pytest.param(
             {**TWO, "fallback": "Weak", "tierFallback": False, "whenCold": "Wait"}, id="all options"
@@ -92,6 +98,26 @@ def test_what_is_right_is_taken(space: Space, spec: dict[str, Any]) -> None:
             'supported values: "Proportional", "Strong", "Weak"',
             id="no choice",
         ),
+        pytest.param(
+            {**TWO, "outOfDomain": {"novelty": 0}},
+            "spec.outOfDomain.novelty in body should be greater than 0",
+            id="everything is novel",
+        ),
+        pytest.param({**TWO, "outOfDomain": {"novelty": 99}}, "less than or equal to 1", id="percent"),
+        pytest.param(
+            {**TWO, "outOfDomain": {"rule": "score"}},
+            'supported values: "Proportional", "Strong", "Weak", "Score"',
+            id="no rule",
+        ),
+        pytest.param(
+            {**TWO, "outOfDomain": {"novel": 0.9}}, 'unknown field "spec.outOfDomain.novel"', id="no novelty"
+        ),
+        pytest.param(
+            {**TWO, "sticky": {"moves": "upward"}},
+            'supported values: "Upward", "Both", "Free"',
+            id="no way to move",
+        ),
+        pytest.param({**TWO, "sticky": {"hysteresis": 5}}, "less than or equal to 1", id="points"),
         pytest.param({**TWO, "treshold": 0.7}, 'unknown field "spec.treshold"', id="a misspelt field"),
     ],
 )

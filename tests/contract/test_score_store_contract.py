@@ -16,10 +16,10 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from fakes.classifier import IDENTITY, assessment
-from fakes.score_store import FakeScoreStore
+from fakes.shared_store import FakeStore
 from fixtures.real_parts import StartValkey, Valkey
-from steersman.router.adapters.redis import RedisOptions, RedisScores
-from steersman.router.model import Assessment
+from steersman.router.adapters.redis import SCORES, SESSIONS, RedisOptions, RedisStore
+from steersman.router.model import Assessment, Session
 from steersman.router.ports import ScoreStore, StoreUnavailable
 from steersman.router.scoring import Key
 from steersman.runtime.breaker import Breaker, State
@@ -154,7 +154,7 @@ class OwnScoreStoreContract:
 class TestFake(ScoreStoreContract, OwnScoreStoreContract):
     @pytest.fixture
     def subject(self) -> Subject:
-        store = FakeScoreStore()
+        store = FakeStore[Assessment]()
 
         async def down() -> None:
             store.down = True
@@ -173,7 +173,7 @@ class TestFake(ScoreStoreContract, OwnScoreStoreContract):
 class Redis:
     """Scores in a real Valkey, and all that belongs to them."""
 
-    scores: RedisScores
+    scores: RedisStore[Assessment]
     breaker: Breaker
     dropped: list[int]
     raw: redis.asyncio.Redis
@@ -186,7 +186,7 @@ async def scores_in(
     breaker, dropped = Breaker(threshold=3, cooldown=0.2), list[int]()
     options = RedisOptions(valkey.url, patience, ttl, 4096, queue)
     async with (
-        RedisScores(options, breaker=breaker, on_dropped=dropped.append) as scores,
+        RedisStore(SCORES, options, breaker=breaker, on_dropped=dropped.append) as scores,
         BackgroundTasks() as tasks,
         redis.asyncio.from_url(valkey.url) as raw,
     ):
@@ -362,3 +362,39 @@ async def stored_once(store: ScoreStore) -> None:
     """Have a connection made and used, so that what breaks is a connection that worked."""
     store.put(key("first"), assessment(0.5))
     await stored(store, "first")
+
+
+@pytest.fixture
+async def sessions(valkey: Valkey) -> AsyncIterator[RedisStore[Session]]:
+    options = RedisOptions(valkey.url, PATIENT, 100, 4096, 1000)
+    store = RedisStore(
+        SESSIONS, options, breaker=Breaker(threshold=3, cooldown=0.2), on_dropped=lambda _: None
+    )
+    async with store, BackgroundTasks() as tasks:
+        tasks.start("session reads", store.read)
+        tasks.start("session writes", store.write)
+        yield store
+
+
+async def session_in(store: RedisStore[Session], name: object) -> Session:
+    async with asyncio.timeout(PATIENT):
+        while (value := await store.get(key(name))) is None:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.002)
+        return value
+
+
+@pytest.mark.parametrize("session", [Session("strong", "10.0.0.7:9000"), Session("weak")])
+async def test_a_session_comes_back_as_it_was(sessions: RedisStore[Session], session: Session) -> None:
+    sessions.put(key(session), session)
+    assert await session_in(sessions, session) == session
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"strong", b"a\0b\0c", b"\xff\0\xff", b"x" * 100_000], ids=lambda value: repr(value[:9])
+)
+async def test_a_session_that_this_version_did_not_write_is_as_good_as_none(
+    sessions: RedisStore[Session], valkey: Valkey, value: bytes
+) -> None:
+    async with redis.asyncio.from_url(valkey.url) as raw:
+        await raw.set(SESSIONS.prefix + key("foreign"), value)
+    assert await sessions.get(key("foreign")) is None

@@ -9,9 +9,11 @@ from steersman.router.model import (
     Capabilities,
     Catalogue,
     Fallback,
+    OutOfDomain,
     Policy,
     PolicyResource,
     Price,
+    Sticky,
     Tier,
     UpstreamSpec,
     WhenCold,
@@ -45,8 +47,10 @@ def a_policy(
     tiers: Sequence[str] = ("weak", "strong"),
     boundaries: Sequence[float] = (THRESHOLD,),
     fallback: Fallback = Fallback.PROPORTIONAL,
+    out_of_domain: OutOfDomain | None = OutOfDomain(),  # noqa: B008 - a value
     tier_fallback: bool = True,
     when_cold: WhenCold = WhenCold.OTHER,
+    sticky: Sticky | None = Sticky(),  # noqa: B008 - a value
     resource: PolicyResource | None = None,
 ) -> Policy:
     """A policy over tiers."""
@@ -56,8 +60,10 @@ def a_policy(
         tuple(tiers),
         tuple(boundaries),
         fallback,
+        out_of_domain,
         tier_fallback,
         when_cold,
+        sticky,
         resource,
     )
 

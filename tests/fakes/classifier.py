@@ -32,6 +32,7 @@ class FakeClassifier:
 
     identity: ClassifierId | None = IDENTITY
     score: Callable[[str], float] = field(default=lambda _text: 0.5)
+    novelty: Callable[[str], float] = field(default=lambda _text: 0.25)
     failure: Reason | None = None
     """Raised instead of an answer."""
     bug: Exception | None = None
@@ -60,4 +61,4 @@ class FakeClassifier:
             raise self.bug
         if self.failure is not None:
             raise ClassifierFailure(self.failure)
-        return assessment(self.score(text))
+        return assessment(self.score(text), novelty=self.novelty(text))

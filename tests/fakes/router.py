@@ -16,7 +16,7 @@ from fakes.catalogue import THRESHOLD, a_catalogue
 from fakes.classifier import FakeClassifier
 from fakes.clock import FakeClock
 from fakes.ledger import FakeLedger
-from fakes.score_store import FakeScoreStore
+from fakes.shared_store import FakeStore
 from fakes.upstream import FakeUpstream
 from steersman.openai_api import body
 from steersman.router.accounting import Record
@@ -24,12 +24,14 @@ from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Dispatcher, Patience
 from steersman.router.fleet import Fleet
-from steersman.router.model import Catalogue, Decision
+from steersman.router.limiting import Limiter, LocalQuotas
+from steersman.router.model import Assessment, Caller, Catalogue, Decision, Session
 from steersman.router.normalise import Limits
 from steersman.router.ports import Upstream
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Request, Routing
 from steersman.router.scoring import Key, Scorer
+from steersman.router.sessions import SessionKeys, Sessions
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime.breaker import Breaker
@@ -42,7 +44,8 @@ class RouterOnFakes:
 
     routing: Routing
     classifier: FakeClassifier
-    store: FakeScoreStore
+    store: FakeStore[Assessment]
+    sessions: FakeStore[Session]
     upstreams: dict[str, list[FakeUpstream]]
     """By tier."""
     ledger: FakeLedger = field(default_factory=FakeLedger)
@@ -157,12 +160,13 @@ async def router_on_fakes(
     patience: Patience | None = None,
     max_in_flight: int = 100,
     bounds: Bounds | None = None,
+    sessions: FakeStore[Session] | None = None,
 ) -> RouterOnFakes:
     """A router with so many addresses a tier."""
     catalogue = catalogue or a_catalogue()
     classifier, store, demand, ledger, clock = (
         FakeClassifier(),
-        FakeScoreStore(),
+        FakeStore[Assessment](),
         Demand(),
         FakeLedger(),
         FakeClock(),
@@ -187,16 +191,28 @@ async def router_on_fakes(
         patience=patience or Patience(first_byte=5.0, whole=5.0, idle=5.0),
         budget=RetryBudget(clock=clock),
     )
+    shared_sessions = sessions or FakeStore[Session]()
+    limiter = Limiter(
+        store=LocalQuotas(clock), local=LocalQuotas(clock), on_refused=lambda _: None, on_local=lambda: None
+    )
     routing = Routing(
         catalogue=catalogue,
         scorer=scorer,
+        sessions=Sessions(
+            keys=SessionKeys(b"secret"),
+            store=shared_sessions,
+            entries=100,
+            ttl_seconds=60.0,
+            on_look=lambda _: None,
+        ),
+        limiter=limiter,
         delivery=Delivery(dispatcher, owner.room, owner.look),
         demand=demand,
         ledger=ledger,
         limits=Limits(),
         max_in_flight=max_in_flight,
     )
-    return RouterOnFakes(routing, classifier, store, upstreams, ledger, clock)
+    return RouterOnFakes(routing, classifier, store, shared_sessions, upstreams, ledger, clock)
 
 
 def a_request(
@@ -206,15 +222,17 @@ def a_request(
     threshold: float | None = None,
     seconds: float = 60.0,
     tenant: str = "default",
+    session_id: str = "",
     **fields: Any,
 ) -> Request:
     """A request with one user turn; `fields` are further ones of its body."""
     raw = orjson.dumps({"messages": [{"role": "user", "content": text}], **fields})
     chat = body.parse(raw, max_messages=100)
     return Request(
-        tenant=tenant,
+        caller=Caller(tenant),
         model=model or chat.model,
         body=chat,
         deadline=Deadline.after(seconds),
         threshold=threshold,
+        session_id=session_id,
     )

@@ -13,6 +13,7 @@ from aiohttp import web
 from fakes.router import RouterOnFakes
 from fixtures.callers import Answer, body, fetch
 from steersman.api.v1 import router_service_pb2, router_service_pb2_grpc
+from steersman.router.callers import Anybody, Callers
 from steersman.router.http import THRESHOLD_HEADER, HttpApi
 from steersman.router.servicer import RouterServicer
 from steersman.runtime.metrics import ProcessMetrics
@@ -20,6 +21,8 @@ from steersman.runtime.server import grpc_server
 from steersman.runtime.settings import GrpcServer
 
 _SERVICE = router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name
+
+ANYBODY = Anybody("default")
 
 
 @dataclass
@@ -68,14 +71,19 @@ def events(answer: Answer) -> list[bytes]:
 
 @asynccontextmanager
 async def over_http(
-    router: RouterOnFakes, *, max_bytes: int = 1 << 20, max_messages: int = 100, seconds: float = 60.0
+    router: RouterOnFakes,
+    *,
+    max_bytes: int = 1 << 20,
+    max_messages: int = 100,
+    seconds: float = 60.0,
+    callers: Callers = ANYBODY,
 ) -> AsyncIterator[OverHttp]:
     """Serve HTTP as the router's process does."""
     statuses: list[int] = []
     parts = {"classifier": True}
     api = HttpApi(
         routing=router.routing,
-        tenant="default",
+        callers=callers,
         max_messages=max_messages,
         default_timeout=seconds,
         health=lambda: parts,
@@ -96,11 +104,16 @@ async def over_http(
 
 @asynccontextmanager
 async def over_grpc(
-    router: RouterOnFakes, *, max_messages: int = 100, seconds: float = 60.0, **settings: Any
+    router: RouterOnFakes,
+    *,
+    max_messages: int = 100,
+    seconds: float = 60.0,
+    callers: Callers = ANYBODY,
+    **settings: Any,
 ) -> AsyncIterator[str]:
     """Serve gRPC as the router's process does; gives HOST:PORT."""
     servicer = RouterServicer(
-        routing=router.routing, tenant="default", max_messages=max_messages, default_timeout=seconds
+        routing=router.routing, callers=callers, max_messages=max_messages, default_timeout=seconds
     )
     async with grpc_server(
         GrpcServer.model_validate({"address": "127.0.0.1:0", "drain_seconds": 5, **settings}),

@@ -54,7 +54,7 @@ async def day(
 ) -> AsyncIterator[Day]:
     valkey = await start_valkey()
     router = await start_router(
-        policies(direct(engines["weak"].url), direct(engines["strong"].url)),
+        policies(direct(engines["weak"].url), direct(engines["strong"].url), out_of_domain={"rule": "score"}),
         classifier=system.addresses.triton_grpc,
         cache=valkey.url,
         settings={"CACHE__TIMEOUT_SECONDS": TIMEOUT, "CACHE__BREAKER_COOLDOWN_SECONDS": 1},

@@ -12,7 +12,8 @@ import pytest
 
 from fakes.api_server import kubeconfig
 from fixtures.callers import until
-from fixtures.controller_process import SERVICES, controller
+from fixtures.controller_process import controller
+from fixtures.service_process import SERVICES
 
 pytestmark = pytest.mark.slow  # each test has a process of its own
 

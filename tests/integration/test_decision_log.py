@@ -12,6 +12,7 @@ import pytest
 from fakes.engine import fake_engine
 from fixtures.callers import calling, fetch, until
 from fixtures.router_process import StartRouter, direct, policies
+from steersman.api.v1 import decision_pb2
 from steersman.local.system import System
 
 
@@ -40,7 +41,9 @@ async def test_a_line_says_what_the_caller_was_told_and_nothing_that_it_wrote(
 
         await until(written)
     line = orjson.loads(path.read_bytes())
-    assert (line["id"], line["tier"], line["reason"]) == (told.id, told.tier, "SCORE")
+    assert (line["id"], line["tier"]) == (told.id, told.tier)
+    assert decision_pb2.DecisionReason.Value(f"DECISION_REASON_{line['reason']}") == told.reason
+    assert (line["out_of_domain"] is not None) == told.out_of_domain
     assert line["score"] == pytest.approx(told.score)
     assert line["completion_tokens"] > 0
     assert canary.encode() not in path.read_bytes()

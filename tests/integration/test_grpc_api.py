@@ -26,6 +26,7 @@ from fixtures.callers import (
 )
 from steersman.api.v1 import chat_pb2, decision_pb2, router_service_pb2 as pb
 from steersman.local.system import System
+from steersman.router.policy import stand_in_of
 
 SERVICES = ["steersman.api.v1.RouterService", "steersman.api.v1.DemandService"]
 
@@ -65,6 +66,19 @@ async def test_the_same_query_is_scored_once_and_then_known(caller: Caller) -> N
         second.truncated,
     )
     assert first.id != second.id
+
+
+async def test_a_text_unlike_the_training_data_is_decided_by_the_policys_rule_and_says_so(
+    caller: Caller,
+) -> None:
+    asked, known = await caller.route("?! ?! ?!"), await caller.route("?! ?! ?!")
+    for decision in (asked, known):
+        assert decision.reason == decision_pb2.DECISION_REASON_OUT_OF_DOMAIN
+        assert (decision.out_of_domain, decision.novelty) == (True, 1.0)
+        assert decision.HasField("score")
+        tier = "strong" if stand_in_of("?! ?! ?!") >= decision.boundaries[0] else "weak"
+        assert decision.tier == decision.wanted_tier == tier
+    assert known.cache == decision_pb2.CACHE_STATE_L1_HIT
 
 
 async def test_concurrent_questions_of_one_text_are_one(caller: Caller) -> None:

@@ -71,7 +71,7 @@ async def test_one_trace_leads_from_the_caller_over_classifier_and_backend_to_th
     system: System,
 ) -> None:
     trace_id = secrets.token_hex(16)
-    text = f"A question that only this trace asks: {trace_id[:8]}?"
+    text = f"Which planets of the solar system have rings, and what are they made of? ({trace_id[:8]})"
     answer = await ask_http(system, text, trace_id)
     assert (answer.status, answer.headers["x-steersman-reason"]) == (200, "SCORE")
     edge = "POST /v1/chat/completions"
@@ -102,7 +102,11 @@ async def test_the_same_goes_for_grpc_and_streams(system: System) -> None:
 
 async def test_spans_follow_the_conventions_for_generative_ai_and_tell_the_decision(system: System) -> None:
     trace_id = secrets.token_hex(16)
-    answer = await ask_http(system, f"Attributes of {trace_id[:8]}", trace_id)
+    answer = await ask_http(
+        system,
+        f"Write a Python function that returns the attributes of {trace_id[:8]}, and state its time complexity.",
+        trace_id,
+    )
     found = await spans(system, trace_id, names={"POST /v1/chat/completions", GENERATE})
     edge = one(found, "POST /v1/chat/completions")
     assert edge["kind"] == "SERVER"

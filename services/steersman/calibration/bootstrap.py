@@ -1,35 +1,16 @@
-"""Bootstrap intervals: how far a figure would have moved, had other rows of the same traffic been seen.
+"""Intervals of what is chosen on a sample of traffic: how far a figure would have moved, had other rows been seen.
 
-Rows are drawn one by one, as if traffic had no memory. An interval therefore knows nothing of tomorrow's traffic being
-another than today's.
+They know nothing of tomorrow's traffic being another than today's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-
-_LEVEL: Final = (2.5, 97.5)
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A figure and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def half_width(self) -> float:
-        """Half of the interval's length."""
-        return (self.high - self.low) / 2
+from steersman.classifier.evaluation.bootstrap import LEVEL, Estimate, Floats, drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +22,17 @@ class Resampling:
 
     def draws(self, rows: int) -> Iterator[Floats]:
         """How often each row is in each resample, shape `(rows,)`."""
-        generator = np.random.default_rng(self.seed)
-        for _ in range(self.resamples):
-            drawn = generator.integers(rows, size=rows)
-            yield np.bincount(drawn, minlength=rows).astype(np.float64)
+        for some in drawn(rows, resamples=self.resamples, seed=self.seed):
+            yield from some
 
 
-def around(value: float, resampled: Floats) -> Interval:
+def around(value: float, resampled: Floats) -> Estimate:
     """A figure of the sample, with the middle 95 % of the same figure in its resamples; NaN ones do not count."""
     low, high = _middle(resampled)
-    return Interval(value, low, high)
+    return Estimate(value, low, high)
 
 
-def ahead(value: float, misses: Floats, *, low: float = -np.inf, high: float = np.inf) -> Interval:
+def ahead(value: float, misses: Floats, *, low: float = -np.inf, high: float = np.inf) -> Estimate:
     """What comes of a choice that was made on a sample.
 
     Args:
@@ -63,7 +42,7 @@ def ahead(value: float, misses: Floats, *, low: float = -np.inf, high: float = n
         high: Nor more.
     """
     below, above = _middle(misses)
-    return Interval(value, float(np.clip(value + below, low, high)), float(np.clip(value + above, low, high)))
+    return Estimate(value, float(np.clip(value + below, low, high)), float(np.clip(value + above, low, high)))
 
 
 def _middle(values: Floats) -> tuple[float, float]:
@@ -71,5 +50,5 @@ def _middle(values: Floats) -> tuple[float, float]:
     if not known.size:
         return float("nan"), float("nan")
     # Of the ways to take a percentile the one that leaves 2.5 % on each side also of a few hundred resamples.
-    low, high = np.percentile(known, _LEVEL, method="weibull")
+    low, high = np.percentile(known, LEVEL, method="weibull")
     return float(low), float(high)

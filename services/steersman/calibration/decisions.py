@@ -27,8 +27,14 @@ class Logged:
     reason: str
     own_boundaries: bool
     """Whether the caller brought a threshold of its own."""
+    boundaries: tuple[float, ...]
+    """Those that decided."""
     score: float
     """NaN where there is none."""
+    novelty: float
+    """NaN where there is no score."""
+    out_of_domain: str
+    """The policy's rule for queries out of domain, where it decided in place of the score; else empty."""
     artefact_digest: str
     """Of the classifier; empty where it was not asked, or is not known."""
     prompt_tokens: int
@@ -123,7 +129,10 @@ def _decision(line: Line) -> Logged:
         tier=line.text("tier"),
         reason=line.text("reason"),
         own_boundaries=line.text("boundaries_from") == "caller",
-        score=_score(line),
+        boundaries=_boundaries(line),
+        score=_percentile(line, "score"),
+        novelty=_percentile(line, "novelty"),
+        out_of_domain=str(line.row.get("out_of_domain") or ""),  # lines of earlier versions have none
         artefact_digest=str(classifier.get("artefact_digest") or ""),
         prompt_tokens=int(line.number_of("prompt_tokens", least=0)),
         completion_tokens=int(line.number_of("completion_tokens", least=0)),
@@ -132,10 +141,17 @@ def _decision(line: Line) -> Logged:
     )
 
 
-def _score(line: Line) -> float:
-    if "score" in line.row and line.row["score"] is None:
+def _percentile(line: Line, name: str) -> float:
+    if name in line.row and line.row[name] is None:
         return math.nan
-    return line.number_of("score", least=0.0, most=1.0)
+    return line.number_of(name, least=0.0, most=1.0)
+
+
+def _boundaries(line: Line) -> tuple[float, ...]:
+    found = line.column("boundaries")
+    if not isinstance(found, list):
+        raise line.wrong("'boundaries' is no list")
+    return tuple(line.checked("boundaries", each, least=0.0, most=1.0) for each in found)
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from steersman.calibration.bootstrap import Floats
+from steersman.classifier.evaluation.bootstrap import Floats
 
 _DEVIATIONS: Final = 3.0
 """What one log of four hundred without drift shows by chance."""

@@ -1,7 +1,8 @@
-"""New boundaries in a policy file that people keep: only the numbers change, every other character stays.
+"""New boundaries in a file of policies that people keep: only the numbers change, every other character stays.
 
-YAML knows where in the text a value stands, so that no comment, order or quoting has to be understood. What comes out
-is read again as the router reads it, and is refused when anything but the one policy's boundaries is another.
+It is the routers' policy file, or one of RoutingPolicy resources. YAML knows where in the text a value stands, so that
+no comment, order or quoting has to be understood. What comes out is read again as the router reads it, and is refused
+when anything but the one policy's boundaries is another.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from steersman.calibration import resource_file
+from steersman.calibration.resource_file import value
 from steersman.classifier.errors import DataError
 from steersman.router import catalogue
 from steersman.router.model import Catalogue, Policy
@@ -59,15 +62,32 @@ def parse(text: str, path: Path) -> Catalogue:
         raise DataError(f"{path}: {error}") from error
 
 
+def parse_either(text: str, path: Path) -> Catalogue:
+    """The policies of either kind of file. Resources have no tiers, and a default policy only where there is but one.
+
+    Raises:
+        DataError: It is not valid.
+    """
+    if not resource_file.holds_resources(text):
+        return parse(text, path)
+    policies = resource_file.policies(text, path)
+    return Catalogue({}, policies, next(iter(policies)) if len(policies) == 1 else "")
+
+
 def policy_of(read: Catalogue, name: str | None, path: Path) -> Policy:
     """A policy by its name, or the default one.
 
     Raises:
-        DataError: There is none of that name.
+        DataError: There is none of that name, or none was named and there are several resources.
     """
     policy = read.policies.get(name or read.default_policy)
     if policy is None:
-        raise DataError(f"{path}: no policy {name}; there are {', '.join(read.policies)}")
+        there = ", ".join(read.policies)
+        raise DataError(
+            f"{path}: no policy {name}; there are {there}"
+            if name
+            else f"{path} holds several policies; say which with --policy: {there}"
+        )
     return policy
 
 
@@ -78,11 +98,11 @@ def with_boundaries(text: str, path: Path, *, policy: str, boundaries: Sequence[
         DataError: The policy is not written out where its boundaries could be changed.
     """
     edited = text
-    places = list(_numbers(yaml.compose(text, Loader=yaml.SafeLoader), policy, text))
+    places = list(_numbers(_definition(text, policy), text))
     if len(places) == len(boundaries):
         for (start, end), boundary in reversed(list(zip(places, boundaries, strict=True))):
             edited = edited[:start] + repr(boundary) + edited[end:]
-    before, after = parse(text, path), parse(edited, path)
+    before, after = parse_either(text, path), parse_either(edited, path)
     if after != _changed(before, after, policy, boundaries):
         wanted = ", ".join(map(repr, boundaries))
         raise DataError(
@@ -111,22 +131,22 @@ def replace(path: Path, text: str) -> None:
         raise DataError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _numbers(root: yaml.Node | None, policy: str, text: str) -> Iterator[tuple[int, int]]:
+def _definition(text: str, policy: str) -> yaml.Node | None:
+    """Where a policy is defined."""
+    if resource_file.holds_resources(text):
+        return resource_file.spec(text, policy)
+    return value(value(yaml.compose(text, Loader=yaml.SafeLoader), "policies"), policy)
+
+
+def _numbers(definition: yaml.Node | None, text: str) -> Iterator[tuple[int, int]]:
     """Where the boundaries of a policy begin and end, in their order, as far as they are plain numbers."""
-    node = root
-    for name in ("policies", policy):
-        node = _value(node, name)
-    boundaries = _value(node, "boundaries")
-    nodes = boundaries.value if isinstance(boundaries, yaml.SequenceNode) else [_value(node, "threshold")]
+    boundaries = value(definition, "boundaries")
+    nodes = (
+        boundaries.value if isinstance(boundaries, yaml.SequenceNode) else [value(definition, "threshold")]
+    )
     for each in nodes:
         if each is not None and text[each.start_mark.index : each.end_mark.index] == each.value:
             yield each.start_mark.index, each.end_mark.index
-
-
-def _value(node: yaml.Node | None, name: str) -> yaml.Node | None:
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    return next((value for key, value in node.value if key.value == name), None)
 
 
 def _changed(before: Catalogue, after: Catalogue, policy: str, boundaries: Sequence[float]) -> Catalogue:

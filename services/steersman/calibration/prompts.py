@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from steersman.calibration.bootstrap import Floats
 from steersman.classifier import json_lines, training_data
 from steersman.classifier.errors import DataError
+from steersman.classifier.evaluation.bootstrap import Floats
 from steersman.classifier.json_lines import Line
 from steersman.openai_api import body
 from steersman.router.normalise import Limits, routed_text

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from steersman.calibration.bootstrap import Floats, Interval, Resampling, ahead
+from steersman.calibration.bootstrap import Resampling, ahead
 from steersman.calibration.scores import ScoreOrder
 from steersman.classifier.errors import DataError
+from steersman.classifier.evaluation.bootstrap import Estimate, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +21,9 @@ class Recovery:
     """A boundary, and what it does."""
 
     boundary: float
-    recovered: Interval
+    recovered: Estimate
     """Part of the gap between weak and strong; the interval is of further traffic."""
-    strong_share: Interval
+    strong_share: Estimate
     rows: int
 
 

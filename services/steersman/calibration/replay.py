@@ -1,9 +1,9 @@
 """Decisions played back under another policy: who would have answered, at what cost, and how well.
 
 What has no score to be decided anew by, or was not decided by its score, stays as it was: a tier that the caller named,
-a caller's own threshold, a need that one tier alone could serve, a fallback (its stand-in is a hash of the text, which
-no log holds). So does a query whose wanted tier is the same as before: what then happened to it would happen again,
-such as that another tier answered.
+a caller's own threshold, a need that one tier alone could serve, a fallback. So does a query whose wanted tier is the
+same as before: what then happened to it would happen again, such as that another tier answered. A query out of domain
+goes by the tried policy's rule for those, by lot where that is proportional.
 
 A query that moves keeps its prompt tokens. Its answer is taken to be as long as the mean answer of the tier that it
 moves to, or as its own where that tier has answered nothing. Two tiers' tokenizers are taken for one.
@@ -18,9 +18,11 @@ from typing import Final
 
 import numpy as np
 
-from steersman.calibration.bootstrap import Floats, Interval, Resampling, around
+from steersman.calibration import out_of_domain
+from steersman.calibration.bootstrap import Resampling, around
 from steersman.calibration.decisions import Logged
-from steersman.router.model import Price, Reason
+from steersman.classifier.evaluation.bootstrap import Estimate, Floats
+from steersman.router.model import OutOfDomain, Price, Reason
 from steersman.router.policy import tier_index
 
 PER: Final = 1000
@@ -39,6 +41,7 @@ class WhatIf:
     boundaries: tuple[float, ...]
     prices: Mapping[str, Price]
     """Of these tiers and all others that are known."""
+    out_of_domain: OutOfDomain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,9 @@ class _Figure:
 class Compared:
     """A figure as it was and as it would have been, each with its interval, and the difference with its own."""
 
-    recorded: Interval
-    replayed: Interval
-    difference: Interval
+    recorded: Estimate
+    replayed: Estimate
+    difference: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class Replay:
     moved: int
     kept: dict[str, int]
     """Decisions that no boundary could move, by why."""
+    out_of_domain: int
+    """Of the others, those that the tried policy's rule for queries out of domain would have decided."""
     shares: dict[str, Compared]
     """By tier."""
     answered: int
@@ -105,6 +110,11 @@ def replay(decisions: Sequence[Logged], what_if: WhatIf, labels: Labels, resampl
         decisions=len(decisions),
         moved=sum(one != other for one, other in zip(before, after, strict=True)),
         kept=dict(Counter(why for why in reasons if why)),
+        out_of_domain=sum(
+            out_of_domain.covers(each, what_if.out_of_domain)
+            for each, why in zip(decisions, reasons, strict=True)
+            if not why
+        ),
         shares=dict(zip(tiers, of_tiers, strict=True)),
         answered=int(np.count_nonzero(usd.weights)),
         usd=of_usd,
@@ -120,11 +130,13 @@ def _why_kept(decision: Logged) -> str:
     if decision.own_boundaries:
         return "the caller's own threshold"
     answered_elsewhere = decision.tier != decision.wanted_tier
-    return "" if decision.reason == Reason.SCORE.name or answered_elsewhere else decision.reason
+    decided = decision.reason in {Reason.SCORE.name, Reason.OUT_OF_DOMAIN.name}
+    return "" if decided or answered_elsewhere else decision.reason
 
 
 def _tier(decision: Logged, what_if: WhatIf) -> str:
-    wanted = what_if.tiers[tier_index(decision.score, what_if.boundaries)]
+    place = out_of_domain.place(decision, what_if.out_of_domain, what_if.tiers)
+    wanted = what_if.tiers[tier_index(place, what_if.boundaries)]
     return decision.tier if wanted == decision.wanted_tier else wanted
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from steersman.calibration.bootstrap import Floats
+from steersman.classifier.evaluation.bootstrap import Floats
 
 _DIGITS: Final = 17
 """Decimals after which two numbers of double precision that differ do so in print."""

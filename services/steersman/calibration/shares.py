@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from steersman.calibration.bootstrap import Floats, Interval, Resampling, ahead
+from steersman.calibration.bootstrap import Resampling, ahead
 from steersman.calibration.scores import ScoreOrder
+from steersman.classifier.evaluation.bootstrap import Estimate, Floats
 
 _HALVED: Final = 3
 """An interval is as long as one over the root of the rows: half the length takes four times the rows, thrice more."""
@@ -27,9 +28,9 @@ class Share:
     wanted: float
     found: float
     """Of the sample, at the boundaries that were chosen."""
-    long_run: Interval
+    long_run: Estimate
     """Of endless traffic like the sample."""
-    next_queries: Interval
+    next_queries: Estimate
     """Of as many queries of such traffic as the sample has."""
 
 

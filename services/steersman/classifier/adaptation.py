@@ -1,10 +1,7 @@
 """A trained head made to fit the user's own traffic with some hundred labels of it.
 
-The new head is a ridge regression on the same inputs and on the old head's output, folded into one head of the same
-form: what serves the shipped one serves it too. Where labels are few the old output carries it, where they are many
-the inputs do. The penalties were chosen on the training sources, each adapted to from a head that was trained without
-it (docs/classifier.md); a choice by cross-validation on the labels themselves was worse, because hundreds of labels
-are too few to choose by.
+The new head is a regression on the same inputs and on the old head's output (`label_regression`), folded into one
+head of the same form, so that what serves the shipped one serves it too.
 
 Percentiles are told among the labelled prompts, each scored by a head that did not see its label: a head is bolder on
 what it has seen.
@@ -20,12 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from steersman.classifier import artefact, training
+from steersman.classifier import artefact, label_regression, training
 from steersman.classifier.embeddings import Identity, StaticEmbeddings, locate
 from steersman.classifier.evaluation import measures
 from steersman.classifier.evaluation.benchmark import Benchmark
 from steersman.classifier.evaluation.bootstrap import Estimate, bootstrap
-from steersman.classifier.fitting import Linear, logistic, ridge, spherical_kmeans
+from steersman.classifier.fitting import logistic, spherical_kmeans
 from steersman.classifier.labels import Labels
 from steersman.classifier.methods import Progress
 from steersman.classifier.percentiles import Percentiles
@@ -36,10 +33,9 @@ from steersman.classifier.training_set import Floats, inputs_of
 METHOD: Final = "static_head"
 """The one method whose head can be adapted."""
 
-_EMBEDDING_PENALTY: Final = 30.0
-_FEATURE_PENALTY: Final = 3.0
-_OLD_PENALTY: Final = 1.0
-_FOLDS: Final = 10
+MOST: Final = 3000
+"""Labels that are fitted; of more as many are drawn: a fit takes the cube of their number, a score each of them."""
+
 _CENTRES: Final = 64
 _LABELS_PER_CENTRE: Final = 4
 _RESAMPLES: Final = 500
@@ -69,50 +65,29 @@ def adapt(
     embeddings = StaticEmbeddings.load(locate(environment), expected=Identity(**manifest["embeddings"]))
     generator = np.random.default_rng(seed)
     progress("embedding", 0.0)
-    inputs = inputs_of(labels.texts, embeddings)
+    drawn = labels.draw(MOST, generator)
+    inputs = inputs_of(drawn.texts, embeddings)
     progress("embedding", 1.0)
-    unseen = _out_of_fold(inputs, labels, old, generator=generator, progress=progress)
-    head = _head(inputs, labels, old, unseen=unseen, generator=generator)
-    before, after = (_apgr(labels, scores, seed=seed) for scores in (inputs @ old.weights + old.bias, unseen))
-    described = _manifest(manifest, labels, before=before, after=after, seed=seed)
+    progress("fitting", 0.0)
+    fitted = label_regression.fit(inputs, drawn.gains, old)
+    head = _head(inputs, drawn, old, fitted=fitted, generator=generator)
+    before, after = (
+        _apgr(drawn, scores, seed=seed) for scores in (label_regression.outputs(old, inputs), fitted.left_out)
+    )
+    progress("fitting", 1.0)
+    described = _manifest(manifest, labels, fitted, before=before, after=after, seed=seed)
     return Adapted(artefact.write(out, tensors=head.tensors(), manifest=described), before, after)
 
 
-def fit(inputs: Floats, gains: Floats, old: StaticHead) -> Linear:
-    """The regression alone, told on the inputs."""
-    columns = np.column_stack((inputs, inputs @ old.weights + old.bias))
-    dimensions = old.reference.centroids.shape[1]
-    features = inputs.shape[1] - dimensions
-    penalty = np.concatenate(
-        (
-            np.full(dimensions, _EMBEDDING_PENALTY),
-            np.full(features, _FEATURE_PENALTY),
-            np.full(1, _OLD_PENALTY),
-        )
-    )
-    linear = ridge(columns, gains, sample_weights=np.ones(len(gains)), penalty=penalty)
-    share = linear.weights[-1]
-    return Linear(weights=linear.weights[:-1] + share * old.weights, bias=linear.bias + share * old.bias)
-
-
-def _out_of_fold(
-    inputs: Floats, labels: Labels, old: StaticHead, *, generator: np.random.Generator, progress: Progress
-) -> Floats:
-    """Raw output of each labelled prompt by a head that was fitted without it."""
-    folds = np.array_split(generator.permutation(len(labels.gains)), _FOLDS)
-    outputs = np.empty(len(labels.gains))
-    for number, fold in enumerate(folds, start=1):
-        seen = np.ones(len(outputs), dtype=np.bool_)
-        seen[fold] = False
-        outputs[fold] = fit(inputs[seen], labels.gains[seen], old)(inputs[fold])
-        progress("validating", number / _FOLDS)
-    return outputs
-
-
 def _head(
-    inputs: Floats, labels: Labels, old: StaticHead, *, unseen: Floats, generator: np.random.Generator
+    inputs: Floats,
+    labels: Labels,
+    old: StaticHead,
+    *,
+    fitted: label_regression.Fitted,
+    generator: np.random.Generator,
 ) -> StaticHead:
-    linear = fit(inputs, labels.gains, old)
+    unseen = fitted.left_out
     alike = np.full(len(unseen), 1 / len(unseen))
     slope, intercept = logistic(
         np.column_stack((unseen, np.ones_like(unseen))), labels.wins, sample_weights=alike
@@ -129,7 +104,12 @@ def _head(
         score_percentiles=Percentiles.of(unseen, weights=alike),
         novelty_percentiles=Percentiles.of(distances, weights=alike),
     )
-    return StaticHead(weights=linear.weights.astype(np.float32), bias=linear.bias, reference=reference)
+    return StaticHead(
+        weights=fitted.linear.weights.astype(np.float32),
+        bias=fitted.linear.bias,
+        reference=reference,
+        bumps=fitted.bumps,
+    )
 
 
 def _apgr(labels: Labels, scores: Floats, *, seed: int) -> Estimate:
@@ -142,6 +122,7 @@ def _apgr(labels: Labels, scores: Floats, *, seed: int) -> Estimate:
 def _manifest(
     base: Mapping[str, Any],
     labels: Labels,
+    fitted: label_regression.Fitted,
     *,
     before: Estimate,
     after: Estimate,
@@ -152,16 +133,20 @@ def _manifest(
         **{key: base[key] for key in kept},
         "seed": seed,
         "hyperparameters": {
-            "embedding_penalty": _EMBEDDING_PENALTY,
-            "feature_penalty": _FEATURE_PENALTY,
-            "old_penalty": _OLD_PENALTY,
+            **label_regression.SETTING,
+            "amplitude": fitted.amplitude,
         },
         "metrics": {
             "apgr_before": dataclasses.asdict(before),
-            "apgr_cross_validated": dataclasses.asdict(after),
+            "apgr_left_out": dataclasses.asdict(after),
         },
         "reference_traffic": "the labelled prompts",
         "adapted_from": {"artefact_digest": base[artefact.DIGEST], "data": base.get("data", [])},
-        "labels": {"sha256": labels.sha256, "rows": labels.rows, "prompts": len(labels.texts)},
+        "labels": {
+            "sha256": labels.sha256,
+            "rows": labels.rows,
+            "prompts": len(labels.texts),
+            "fitted": len(fitted.left_out),
+        },
         "versions": training.versions("numpy", "tokenizers"),
     }

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from steersman.classifier import json_lines
+from steersman.classifier.datasets import registry
 from steersman.classifier.errors import DataError
 from steersman.classifier.evaluation.benchmark import Benchmark
 from steersman.classifier.json_lines import Line
@@ -35,7 +36,8 @@ def read_all(data: Path) -> tuple[Benchmark, ...]:
     folder = data / FOLDER
     if not folder.is_dir():
         raise DataError(
-            f"{folder} is no folder; evaluation and training both need RouteLLM's evaluation files"
+            f"{folder} is no folder; evaluation and training both need RouteLLM's evaluation files: "
+            f"{registry.how_to_get(folder)}"
         )
     return (_mt_bench(folder / "mt_bench"), _mmlu(folder / "mmlu"), _gsm8k(folder / "gsm8k"))
 

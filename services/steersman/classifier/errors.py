@@ -2,6 +2,7 @@
 
     ClassifierError
     ├── DataError         training or evaluation data is missing or malformed
+    ├── FetchError        data cannot be had from where it should be
     ├── ArtefactError     a trained artefact is missing, damaged or of another kind
     ├── EmbeddingsError   the static embeddings are missing or not those of the training
     └── ModelError        a language model or encoder, or the library that runs it, is missing or another one
@@ -16,6 +17,10 @@ class ClassifierError(Exception):
 
 class DataError(ClassifierError):
     """Data is missing or malformed."""
+
+
+class FetchError(ClassifierError):
+    """Data cannot be had from where it should be, or what comes from there is not it."""
 
 
 class ArtefactError(ClassifierError):

@@ -7,6 +7,7 @@ tell a prompt.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections import defaultdict
@@ -22,7 +23,7 @@ from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
 
 FEWEST: Final = 20
-"""Labels without which nothing is fitted: ten folds of two."""
+"""Prompts without whose labels nothing is fitted."""
 
 _GAIN_OF_WINNER: Final = {"strong": 1.0, "tie": 0.0, "weak": -1.0}
 
@@ -44,6 +45,12 @@ class Labels:
     """Labels in the file; more than texts where prompts come again."""
     sha256: str
     """Of the file, in hex."""
+
+    def draw(self, most: int, generator: np.random.Generator) -> Labels:
+        """So many prompts at most, drawn at random, in the file's order."""
+        drawn = np.sort(generator.permutation(len(self.texts))[:most])
+        texts = tuple(self.texts[row] for row in drawn)
+        return dataclasses.replace(self, texts=texts, gains=self.gains[drawn], wins=self.wins[drawn])
 
 
 def read(path: Path, *, strong: str = "strong", weak: str = "weak") -> Labels:

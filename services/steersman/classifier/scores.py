@@ -26,6 +26,16 @@ class Scores:
     truncated: npt.NDArray[np.bool_]
     """Whether only the beginning of the text was read."""
 
+    @classmethod
+    def joined(cls, parts: Sequence[Scores]) -> Scores:
+        """Batches, one after the other; at least one."""
+        return cls(
+            score=np.concatenate([part.score for part in parts]),
+            win_probability=np.concatenate([part.win_probability for part in parts]),
+            novelty=np.concatenate([part.novelty for part in parts]),
+            truncated=np.concatenate([part.truncated for part in parts]),
+        )
+
 
 class Scorer(Protocol):
     """A loaded classifier."""

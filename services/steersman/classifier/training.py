@@ -17,6 +17,7 @@ from steersman.classifier import battle_file, benchmarks, text_features, trainin
 from steersman.classifier.battle_file import BattleFile
 from steersman.classifier.bounded_text import MAX_CHARACTERS
 from steersman.classifier.embeddings import StaticEmbeddings, locate
+from steersman.classifier.evaluation.bootstrap import Estimate
 from steersman.classifier.fitting import logistic, spherical_kmeans
 from steersman.classifier.methods import Progress
 from steersman.classifier.percentiles import Percentiles
@@ -66,6 +67,8 @@ class Trial(Generic[H]):
 
 def read(data: Path, *, progress: Progress, battles: BattleFile | None = None) -> tuple[Examples, ...]:
     """Read the sources that may ship, and the user's battles, without what is near an evaluation prompt.
+
+    A source that is not there is an error, unless it cannot be fetched: then the others have to do.
 
     Raises:
         DataError: A file is missing or malformed.
@@ -143,11 +146,12 @@ def win_odds(pool: TrainingSet, raw: Floats) -> WinOdds:
     return WinOdds(float(slope), float(np.bincount(column, weights=part.reference) @ intercepts))
 
 
-def metrics(trial: Trial[Any]) -> dict[str, Any]:
-    """What validation found, for a manifest."""
+def metrics(folds: Sequence[validation.Fold], *, seed: int) -> dict[str, Any]:
+    """What validation found, with 95 % intervals over the rows of each source, for a manifest."""
+    found = validation.measure(folds, seed=seed)
     return {
-        "leave_one_source_out_apgr": {fold.source: round(fold.apgr, 4) for fold in trial.folds},
-        "mean": round(trial.mean, 4),
+        "leave_one_source_out_apgr": {name: _told(each) for name, each in found.by_source.items()},
+        "mean": _told(found.mean),
     }
 
 
@@ -159,7 +163,7 @@ def manifest(
         "method": method,
         "seed": seed,
         "hyperparameters": {**hyperparameters, "centres": CENTRES},
-        "metrics": metrics(trial),
+        "metrics": metrics(trial.folds, seed=seed),
         **bounds(),
         **traffic(material.examples),
         "text_features": list(text_features.NAMES),
@@ -175,10 +179,14 @@ def bounds() -> dict[str, Any]:
 
 def traffic(examples: Sequence[Examples]) -> dict[str, Any]:
     """What percentiles are among, and the files it came from."""
-    return {
+    described: dict[str, Any] = {
         "reference_traffic": "the training rows, weighted by reference_share; percentiles are among them",
         "data": [_describe(each) for each in examples],
     }
+    read_from = {each.source.folder for each in examples}
+    if absent := [each.folder for each in training_data.sources() if each.folder not in read_from]:
+        described["data_not_there"] = absent
+    return described
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -189,12 +197,19 @@ def versions(*packages: str) -> dict[str, str]:
 def _read(data: Path, progress: Progress, battles: BattleFile | None) -> Iterator[Examples]:
     progress("reading", 0.0)
     forbidden = training_data.runs_of(benchmarks.prompts_with_contaminated(data))
-    sources = training_data.sources()
+    missing = training_data.without_home(data)
+    if missing:
+        progress(f"without {', '.join(source.folder for source in missing)}", 1.0)
+    sources = [source for source in training_data.sources() if source not in missing]
     if battles is not None:
         yield battle_file.read(battles, forbidden=forbidden)
     for number, source in enumerate(sources, start=1):
         yield training_data.read(data / source.folder, source, forbidden=forbidden)
         progress("reading", number / len(sources))
+
+
+def _told(estimate: Estimate) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in dataclasses.asdict(estimate).items()}
 
 
 def _distances(vectors: Floats, centroids: Floats) -> Floats:

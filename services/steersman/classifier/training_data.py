@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steersman.classifier import json_lines
+from steersman.classifier.datasets import registry
 from steersman.classifier.errors import DataError
 
 RUN_WORDS = 10
@@ -82,6 +83,15 @@ def sources() -> tuple[Source, ...]:
             difficulty=entry.get("difficulty"),
         )
         for entry in tomllib.loads(text)["source"]
+    )
+
+
+def without_home(data: Path) -> tuple[Source, ...]:
+    """The sources that a data folder lacks and may lack, because they cannot be fetched from anywhere."""
+    return tuple(
+        source
+        for source in sources()
+        if not (data / source.folder).exists() and not registry.can_be_fetched(source.folder)
     )
 
 
@@ -183,6 +193,10 @@ def _prompted(line: json_lines.Line) -> Row:
 
 def _only_file(folder: Path) -> Path:
     files = sorted(folder.glob("*.jsonl.gz"))
-    if len(files) != 1:
+    if not files:
+        raise DataError(
+            f"{folder} should hold one *.jsonl.gz file and holds none; {registry.how_to_get(folder)}"
+        )
+    if len(files) > 1:
         raise DataError(f"{folder} should hold one *.jsonl.gz file and holds {len(files)}")
     return files[0]

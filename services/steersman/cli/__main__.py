@@ -14,17 +14,19 @@ from types import ModuleType
 from rich.console import Console
 
 from steersman.classifier.errors import ClassifierError
-from steersman.cli import calibrate, evaluate, replay, train
+from steersman.cli import calibrate, data, evaluate, keys, replay, train
+from steersman.identity.key_file import KeyFileError
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 """The command could not be done; `argparse` itself leaves with 2 for a command line that it cannot read."""
 
-_COMMANDS: tuple[ModuleType, ...] = (train, evaluate, calibrate, replay)
+_COMMANDS: tuple[ModuleType, ...] = (data, train, evaluate, calibrate, replay, keys)
 _DESCRIPTION = """\
 Train the classifiers that decide which model answers a query, measure them, and choose where policies draw the line.
 
 typical use:
+  steersman data fetch routellm_eval --into data
   steersman train static_head --data data --out triton_models/static_head/1
   steersman evaluate --data data
   steersman calibrate --log decisions.jsonl --share strong=0.3 --policy-file policies.yaml
@@ -38,11 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True, soft_wrap=True)
     try:
         options.run(options, errors)
-    except ClassifierError as error:
+    except (ClassifierError, KeyFileError) as error:
         errors.print(f"steersman {options.command}: {error}", style="bold red", markup=False, highlight=False)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        errors.print("interrupted; nothing was written")
+        errors.print("interrupted; nothing is left half-written")
         return EXIT_FAILED
     return EXIT_OK
 

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from steersman.calibration import decisions, drift, policy_edit, prompts, recovery, shares
-from steersman.calibration.bootstrap import Floats
+from steersman.calibration import decisions, drift, out_of_domain, policy_edit, prompts, recovery, shares
+from steersman.calibration.out_of_domain import Places
 from steersman.calibration.prompts import Models
 from steersman.classifier.errors import DataError
+from steersman.classifier.evaluation.bootstrap import Floats
 from steersman.cli import contenders, numbers, options as common
 from steersman.cli.calibration_report import Report
-from steersman.router.model import Policy
+from steersman.router.model import OutOfDomain, Policy
 
 NAME = "calibrate"
 HELP = "choose a policy's boundaries on your own traffic"
@@ -33,9 +34,9 @@ _TIERS = ("weak", "strong")
 
 @dataclass(frozen=True, slots=True)
 class _Traffic:
-    """A sample with its scores."""
+    """A sample, as the router decides it."""
 
-    scores: Floats
+    places: Places
     weights: Floats
     artefact_digest: str
     gains: Floats
@@ -80,10 +81,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what scores prompts; as `steersman train` wrote it (default: %(default)s)",
     )
     parser.add_argument(
-        "--policy-file", type=Path, metavar="FILE", help="show what changes in this policy file"
+        "--policy-file",
+        type=Path,
+        metavar="FILE",
+        help="show what changes in this policy file, or in this file of RoutingPolicy resources",
     )
-    parser.add_argument("--policy", metavar="NAME", help="policy in it (default: its default policy)")
-    parser.add_argument("--write", action="store_true", help="change the policy file")
+    parser.add_argument(
+        "--policy", metavar="NAME", help="policy in it (default: its default policy, or its only resource)"
+    )
+    parser.add_argument("--write", action="store_true", help="change the file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as well")
     common.add_bootstrap(parser)
 
@@ -95,9 +101,12 @@ def run(options: argparse.Namespace, errors: Console) -> None:
     policy = _policy(options)
     tiers = policy.tiers if policy else _TIERS
     _check(options, tiers)
-    traffic = _from_log(options) if options.log else _from_prompts(options, errors)
-    report = Report(Console(soft_wrap=True), errors, rows=len(traffic.scores), digest=traffic.artefact_digest)
+    rule = policy.out_of_domain if policy else OutOfDomain()
+    traffic = _from_log(options, rule, tiers) if options.log else _from_prompts(options, rule, errors)
+    rows = len(traffic.places.values)
+    report = Report(Console(soft_wrap=True), errors, rows=rows, digest=traffic.artefact_digest)
     report.source(traffic.left_out, labelled=options.recover is not None)
+    report.out_of_domain(traffic.places.out_of_domain, rule)
     found = _calibrate(options, traffic, tiers, errors)
     if isinstance(found, shares.Calibration):
         boundaries = found.boundaries
@@ -106,7 +115,7 @@ def run(options: argparse.Namespace, errors: Console) -> None:
         boundaries = (found.boundary,)
         report.recovery(found, tiers, options.recover)
     if traffic.by_time:
-        report.drift(drift.halves(traffic.scores, boundaries[0]), tiers[0])
+        report.drift(drift.halves(traffic.places.values, boundaries[0]), tiers[0])
     if options.json is not None:
         common.write_json(options.json, _described(options, traffic, found))
     if policy is not None:
@@ -116,20 +125,18 @@ def run(options: argparse.Namespace, errors: Console) -> None:
 def _calibrate(
     options: argparse.Namespace, traffic: _Traffic, tiers: Sequence[str], errors: Console
 ) -> shares.Calibration | recovery.Recovery:
-    resampling = common.resampling(options)
+    resampling, places = common.resampling(options), traffic.places.values
     with errors.status("resampling"):
         if options.recover is None:
-            return shares.calibrate(
-                traffic.scores, traffic.weights, _wanted(options.share, tiers), resampling
-            )
-        return recovery.calibrate(traffic.scores, traffic.gains, options.recover, resampling)
+            return shares.calibrate(places, traffic.weights, _wanted(options.share, tiers), resampling)
+        return recovery.calibrate(places, traffic.gains, options.recover, resampling)
 
 
 def _policy(options: argparse.Namespace) -> Policy | None:
     if options.policy_file is None:
         return None
     path = options.policy_file
-    catalogue = policy_edit.parse(policy_edit.read(path), path)
+    catalogue = policy_edit.parse_either(policy_edit.read(path), path)
     policy = policy_edit.policy_of(catalogue, options.policy, path)
     if not policy.boundaries:
         raise DataError(f"{path}: policy {policy.name} has one tier, and no boundary to choose")
@@ -163,12 +170,12 @@ def _check(options: argparse.Namespace, tiers: Sequence[str]) -> None:
         raise DataError(f"--recover is for two tiers; the policy has {len(tiers)}")
 
 
-def _from_log(options: argparse.Namespace) -> _Traffic:
+def _from_log(options: argparse.Namespace, rule: OutOfDomain | None, tiers: Sequence[str]) -> _Traffic:
     of_policy = decisions.of_policy(decisions.read(options.log), options.traffic or options.policy)
     rows = decisions.of_classifier(of_policy, options.classifier)
     scored = sorted((each for each in rows if each.scored), key=lambda each: each.id)  # ids sort by time
     return _Traffic(
-        scores=np.array([each.score for each in scored]),
+        places=out_of_domain.of_decisions(scored, rule, tiers),
         weights=np.array([each.weight for each in scored]),
         artefact_digest=scored[0].artefact_digest,
         gains=np.empty(0),
@@ -177,14 +184,14 @@ def _from_log(options: argparse.Namespace) -> _Traffic:
     )
 
 
-def _from_prompts(options: argparse.Namespace, errors: Console) -> _Traffic:
+def _from_prompts(options: argparse.Namespace, rule: OutOfDomain | None, errors: Console) -> _Traffic:
     models = Models(options.strong, options.weak) if options.recover is not None else None
     read = prompts.read(options.prompts, models)
     classifier = contenders.load(options.artefact)
     with errors.status("scoring") as status:
-        scores = classifier.rate(read.texts, status.update)
-    ones = np.ones_like(scores)
-    return _Traffic(scores, ones, classifier.digest, read.gains, read.left_out, by_time=False)
+        scores = classifier.assess(read.texts, status.update)
+    places, ones = out_of_domain.of_texts(read.texts, scores, rule), np.ones(len(read.texts))
+    return _Traffic(places, ones, classifier.digest, read.gains, read.left_out, by_time=False)
 
 
 def _edit(options: argparse.Namespace, policy: str, boundaries: Sequence[float], report: Report) -> None:
@@ -201,6 +208,7 @@ def _described(
     return {
         "artefact_digest": traffic.artefact_digest,
         "left_out": traffic.left_out,
+        "out_of_domain": traffic.places.out_of_domain,
         "seed": options.seed,
         "resamples": options.resamples,
         "rows_to_halve": shares.rows_to_halve(found.rows),

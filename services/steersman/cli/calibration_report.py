@@ -12,10 +12,11 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from steersman.calibration.bootstrap import Interval
 from steersman.calibration.drift import Halves
 from steersman.calibration.recovery import Recovery
 from steersman.calibration.shares import Calibration, rows_to_halve
+from steersman.classifier.evaluation.bootstrap import Estimate
+from steersman.router.model import OutOfDomain
 
 _WIDE: Final = 0.05
 """Half of an interval that is too long to plan with."""
@@ -46,6 +47,11 @@ class Report:
         why = "without scores of both models" if labelled else "without a score"
         note = f", {left_out:,} {why} left out" if left_out else ""
         self._say(f"{self.rows:,} rows{note}, artefact {self.digest[:12] or 'unknown'}")
+
+    def out_of_domain(self, rows: int, rule: OutOfDomain | None) -> None:
+        """What is decided by another rule than the score."""
+        if rows and rule is not None:
+            self._say(f"{rows:,} of them out of domain (novelty from {rule.novelty:g} on): {rule.rule.value}")
 
     def shares(self, found: Calibration, tiers: Sequence[str]) -> None:
         """What boundaries for shares come to."""
@@ -123,5 +129,5 @@ def _recovery(found: Recovery, wanted: float) -> Table:
     return table
 
 
-def _range(interval: Interval) -> str:
+def _range(interval: Estimate) -> str:
     return f"{interval.low:.1%} to {interval.high:.1%}"

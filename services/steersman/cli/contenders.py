@@ -14,7 +14,7 @@ from steersman.classifier import artefact, methods
 from steersman.classifier.errors import ArtefactError
 from steersman.classifier.evaluation.benchmark import Floats
 from steersman.classifier.evaluation.evaluating import BASELINES
-from steersman.classifier.scores import Scorer
+from steersman.classifier.scores import Scorer, Scores
 
 DEFAULT: Final = Path("triton_models/static_head/1")
 """The classifier that ships, from the root of the repository."""
@@ -38,11 +38,15 @@ class Contender:
 
     def rate(self, prompts: Sequence[str], progress: Progress) -> Floats:
         """Scores of the prompts."""
-        parts: list[Floats] = []
+        return self.assess(prompts, progress).score.astype(np.float64)
+
+    def assess(self, prompts: Sequence[str], progress: Progress) -> Scores:
+        """All that the classifier says about the prompts."""
+        parts: list[Scores] = []
         for start in range(0, len(prompts), _AT_ONCE):
             progress(f"{self.name}: {start:,} of {len(prompts):,} prompts scored")
-            parts.append(self.scorer.score(prompts[start : start + _AT_ONCE]).score.astype(np.float64))
-        return np.concatenate(parts)
+            parts.append(self.scorer.score(prompts[start : start + _AT_ONCE]))
+        return Scores.joined(parts)
 
 
 def load(path: Path) -> Contender:

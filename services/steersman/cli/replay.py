@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from steersman.calibration import decisions, policy_edit, qualities
+from steersman.calibration import decisions, policy_edit, qualities, resource_file
 from steersman.calibration.replay import Labels, WhatIf, replay
 from steersman.classifier.errors import DataError
 from steersman.cli import numbers, options as common, replay_report
@@ -65,7 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, errors: Console) -> None:
     """Replay, and print a comparison on standard output."""
     path = options.policy_file
-    catalogue = policy_edit.parse(policy_edit.read(path), path)
+    text = policy_edit.read(path)
+    if resource_file.holds_resources(text):
+        raise DataError(f"{path} holds resources, which have no prices; replaying needs a policy file")
+    catalogue = policy_edit.parse(text, path)
     what_if = _what_if(options, catalogue, policy_edit.policy_of(catalogue, options.policy, path))
     of_policy = decisions.of_policy(decisions.read(options.log), options.traffic)
     rows = decisions.of_classifier(of_policy, options.classifier)
@@ -84,7 +87,8 @@ def _what_if(options: argparse.Namespace, catalogue: Catalogue, policy: Policy) 
             f"policy {policy.name} has {len(policy.tiers)} tiers, which need {len(policy.tiers) - 1} boundaries"
         )
     prices = {name: tier.price for name, tier in catalogue.tiers.items()}
-    return WhatIf(policy.tiers, boundaries, {**prices, **_tried(options.price, prices)})
+    tried = {**prices, **_tried(options.price, prices)}
+    return WhatIf(policy.tiers, boundaries, tried, policy.out_of_domain)
 
 
 def _tried(given: Sequence[tuple[str, Price]], known: Mapping[str, Price]) -> dict[str, Price]:
@@ -94,8 +98,10 @@ def _tried(given: Sequence[tuple[str, Price]], known: Mapping[str, Price]) -> di
 
 
 def _described(options: argparse.Namespace, what_if: WhatIf, found: Mapping[str, Any]) -> dict[str, Any]:
+    rule = what_if.out_of_domain
+    told = rule and {"novelty": rule.novelty, "rule": rule.rule.value}
     return {
-        "what_if": dataclasses.asdict(what_if),
+        "what_if": {**dataclasses.asdict(what_if), "out_of_domain": told},
         "seed": options.seed,
         "resamples": options.resamples,
         **found,

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from steersman.calibration.bootstrap import Interval
 from steersman.calibration.replay import PER, Compared, Replay, WhatIf
+from steersman.classifier.evaluation.bootstrap import Estimate
 
 
 def show(output: Console, found: Replay, what_if: WhatIf, *, labels: bool) -> None:
@@ -26,9 +26,13 @@ def show(output: Console, found: Replay, what_if: WhatIf, *, labels: bool) -> No
 def _premises(found: Replay, what_if: WhatIf) -> list[str]:
     boundaries = ", ".join(map(repr, what_if.boundaries)) or "none"
     kept = "".join(f"; {number:,} kept: {why}" for why, number in sorted(found.kept.items()))
+    rule = what_if.out_of_domain
+    beyond = (
+        f"; {found.out_of_domain:,} out of domain: {rule.rule.value}" if rule and found.out_of_domain else ""
+    )
     return [
         f"tiers {', '.join(what_if.tiers)} with boundaries {boundaries}",
-        f"{found.decisions:,} decisions, {found.moved:,} would have moved{kept}",
+        f"{found.decisions:,} decisions, {found.moved:,} would have moved{beyond}{kept}",
         f"cost is of the {found.answered:,} with tokens; an answer that moves is as long as the mean of its new tier",
     ]
 
@@ -46,7 +50,7 @@ def _table(found: Replay) -> Table:
 
 
 def _row(table: Table, name: str, compared: Compared, told: Callable[[float], str]) -> None:
-    def cell(interval: Interval) -> str:
+    def cell(interval: Estimate) -> str:
         return f"{told(interval.value)} [dim]({told(interval.low)} to {told(interval.high)})[/dim]"
 
     table.add_row(name, cell(compared.recorded), cell(compared.replayed), cell(compared.difference))

@@ -131,7 +131,9 @@ def _train(options: argparse.Namespace, bars: _Bars) -> str:
     if options.labels is not None:
         raise DataError("--labels are what --adapt fits an artefact to; say which one")
     if not options.data.is_dir():
-        raise DataError(f"{options.data} is no folder")
+        raise DataError(
+            f"{options.data} is no folder; `steersman data list` shows what can be fetched into it"
+        )
     if options.battles is not None:
         return _train_with_battles(options, bars)
     return methods.named(options.method).train(

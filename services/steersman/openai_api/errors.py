@@ -10,6 +10,8 @@ from steersman.runtime.errors import Code, Error, InvalidRequest, Refused, Unkno
 
 _TYPES: Final = {
     Code.INVALID_ARGUMENT: "invalid_request_error",
+    Code.UNAUTHENTICATED: "invalid_request_error",
+    Code.PERMISSION_DENIED: "invalid_request_error",
     Code.TOO_LARGE: "invalid_request_error",
     Code.RESOURCE_EXHAUSTED: "rate_limit_error",
 }

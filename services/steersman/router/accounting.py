@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from steersman.router.model import Decision, Stages, Tier, Usage
+from steersman.router.model import NOBODY, Caller, Decision, Stages, Tier, Usage
+from steersman.router.quotas import Allowance
 
 
 @dataclass(slots=True)
 class Record:
     """One request, from admission to its last byte."""
 
-    tenant: str = ""
+    caller: Caller = NOBODY
+    allowance: Allowance | None = None
+    """What its tenant's quotas let it in with; None where there are none."""
     stages: Stages = field(default_factory=Stages)
     decision: Decision | None = None
     """None when the request was refused before anything was decided."""

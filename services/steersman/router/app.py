@@ -7,7 +7,8 @@ in progress finish while everything that they need still works.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -25,13 +26,14 @@ from steersman.api.v1 import (
     router_service_pb2,
     router_service_pb2_grpc,
 )
+from steersman.identity import key_file
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
 from steersman.router.adapters.direct import DirectUpstream
-from steersman.router.adapters.policy_file import PolicyFile
-from steersman.router.adapters.redis import RedisOptions, RedisScores
+from steersman.router.adapters.policy_file import policy_file
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
+from steersman.router.callers import Anybody, Callers, KeyHolders
 from steersman.router.cluster import Cluster, cluster_api
 from steersman.router.connection_age import ConnectionAge
 from steersman.router.decision_log import DecisionLog
@@ -42,6 +44,7 @@ from steersman.router.dispatch import Dispatcher, Patience
 from steersman.router.fleet import Fleet
 from steersman.router.http import HttpApi
 from steersman.router.ids import new_id
+from steersman.router.limiting import Limiter, LocalQuotas
 from steersman.router.metrics import RouterMetrics
 from steersman.router.model import Catalogue, UpstreamSpec
 from steersman.router.normalise import Limits
@@ -52,7 +55,9 @@ from steersman.router.retry import RetryBudget
 from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
 from steersman.router.servicer import RouterServicer
-from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, RouterSettings
+from steersman.router.sessions import SessionKeys, Sessions
+from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, Identity, RouterSettings
+from steersman.router.stores import Stores, open_stores
 from steersman.router.tally import Tally
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
@@ -63,9 +68,12 @@ from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
+from steersman.runtime.watched_file import WatchedFile
+
+log = logging.getLogger(__name__)
 
 TENANT = "default"
-"""The one tenant, as long as callers are not told apart."""
+"""The one tenant where callers are not told apart."""
 
 _SERVICES = (
     router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
@@ -103,35 +111,44 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         source = await here.addresses()
         if decisions is not None:
             tasks.start("decision log", decisions.write)
-        scores = await _scores(stack, tasks, settings, metrics)
+        stores = await open_stores(stack, tasks, settings, metrics)
         classifier = await _classifier(stack, tasks, settings, metrics, source)
         room = _room(settings, metrics)
         upstreams = await stack.enter_async_context(
             Upstreams(partial(_fleet, settings.dispatch, source), room)
         )
+        limiter = Limiter(
+            store=stores.quotas,
+            local=LocalQuotas(),
+            on_refused=metrics.quota_refused,
+            on_local=metrics.quota_kept_alone,
+        )
+        tasks.start("settling of quotas", limiter.write)
         routing = _routing(
             settings,
-            scores=scores,
+            limiter=limiter,
+            stores=stores,
+            metrics=metrics,
             classifier=classifier,
             upstreams=upstreams,
             demand=demand,
             ledger=Ledgers((metrics, tally) if decisions is None else (metrics, tally, decisions)),
-            on_retry=metrics.retried,
         )
         await _follow_policies(
             here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally
         )
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
         metrics.watch_breakers("tiers", lambda: upstreams.breakers)
+        callers = await _callers(tasks, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
-        await http.enter_async_context(_http(settings, routing, classifier, metrics))
+        await http.enter_async_context(_http(settings, routing, callers, classifier, metrics))
         draining, replica = asyncio.Event(), new_id()
         told = _Told(
             DemandServicer(demand, replica, draining),
             PolicyServicer(lambda: routing.catalogue, lambda: classifier.identity, tally, replica),
         )
-        await rpc.enter_async_context(_grpc(settings, routing, told, process))
+        await rpc.enter_async_context(_grpc(settings, routing, callers, told, process))
         try:
             yield
         finally:
@@ -156,23 +173,6 @@ async def _decision_log(
             sink, sample_rate=settings.sample_rate, queue=settings.queue, on_lines=metrics.decisions_logged
         )
     )
-
-
-async def _scores(
-    stack: AsyncExitStack, tasks: BackgroundTasks, settings: RouterSettings, metrics: RouterMetrics
-) -> RedisScores:
-    cache = settings.cache
-    breaker = Breaker(threshold=cache.breaker_failures, cooldown=cache.breaker_cooldown_seconds)
-    options = RedisOptions(
-        cache.url, cache.timeout_seconds, cache.ttl_seconds, cache.read_queue, cache.write_queue
-    )
-    scores = await stack.enter_async_context(
-        RedisScores(options, breaker=breaker, on_dropped=metrics.cache_writes_dropped)
-    )
-    tasks.start("cache reads", scores.read)
-    tasks.start("cache writes", scores.write)
-    metrics.watch_breakers("cache", lambda: [breaker])
-    return scores
 
 
 async def _classifier(
@@ -215,18 +215,20 @@ def _room(settings: RouterSettings, metrics: RouterMetrics) -> WaitingRoom:
 def _routing(
     settings: RouterSettings,
     *,
-    scores: RedisScores,
+    limiter: Limiter,
+    stores: Stores,
+    metrics: RouterMetrics,
     classifier: TritonClassifier,
     upstreams: Upstreams,
     demand: Demand,
     ledger: Ledger,
-    on_retry: Callable[[str, str], None],
 ) -> Routing:
     cache, dispatch, requests = settings.cache, settings.dispatch, settings.requests
+    secret = cache.hmac_key.get_secret_value().encode()
     scorer = Scorer(
         classifier=classifier,
-        store=scores,
-        key=Key(cache.hmac_key.get_secret_value().encode(), requests.text_characters),
+        store=stores.scores,
+        key=Key(secret, requests.text_characters),
         demand=demand,
         entries=cache.local_entries,
         ttl_seconds=cache.local_ttl_seconds,
@@ -240,11 +242,19 @@ def _routing(
             attempts=dispatch.attempts,
         ),
         budget=RetryBudget(ratio=dispatch.retry_ratio, per_second=dispatch.retries_per_second),
-        on_retry=on_retry,
+        on_retry=metrics.retried,
     )
     return Routing(
         catalogue=Catalogue({}, {}, ""),
         scorer=scorer,
+        sessions=Sessions(
+            keys=SessionKeys(secret),
+            store=stores.sessions,
+            entries=settings.sessions.local_entries,
+            ttl_seconds=settings.sessions.ttl_seconds,
+            on_look=metrics.session_looked_for,
+        ),
+        limiter=limiter,
         delivery=Delivery(dispatcher, upstreams.room, upstreams.look),
         demand=demand,
         ledger=ledger,
@@ -270,10 +280,21 @@ async def _follow_policies(
 
     metrics.watch_policies(lambda: routing.catalogue)
     sources = PolicySources(apply)
-    policies = PolicyFile(settings.policy_file, sources.take_file, metrics.reloaded)
+    policies = policy_file(settings.policy_file, sources.take_file, metrics.reloaded)
     await policies.load()
     here.tasks.start("policy file", policies.watch)
     await here.follow_policies(sources.take_resources)
+
+
+async def _callers(tasks: BackgroundTasks, settings: Identity, metrics: RouterMetrics) -> Callers:
+    if settings.key_file is None:
+        log.warning("callers are not told apart: anybody who reaches this router may use it")
+        return Anybody(TENANT)
+    holders = KeyHolders(metrics.caller_refused)
+    keys = WatchedFile("key file", settings.key_file, key_file.parse, holders.take, metrics.keys_reloaded)
+    await keys.load()
+    tasks.start("key file", keys.watch)
+    return holders
 
 
 def _fleet(settings: Dispatching, source: AddressSource, spec: UpstreamSpec) -> Fleet[Upstream]:
@@ -287,11 +308,15 @@ def _fleet(settings: Dispatching, source: AddressSource, spec: UpstreamSpec) -> 
 
 @asynccontextmanager
 async def _http(
-    settings: RouterSettings, routing: Routing, classifier: TritonClassifier, metrics: RouterMetrics
+    settings: RouterSettings,
+    routing: Routing,
+    callers: Callers,
+    classifier: TritonClassifier,
+    metrics: RouterMetrics,
 ) -> AsyncIterator[None]:
     api = HttpApi(
         routing=routing,
-        tenant=TENANT,
+        callers=callers,
         max_messages=settings.requests.max_messages,
         default_timeout=settings.requests.default_timeout_seconds,
         health=lambda: {"classifier": classifier.identity is not None},
@@ -320,11 +345,11 @@ async def _listen(runner: web.AppRunner, settings: HttpServer) -> None:
 
 @asynccontextmanager
 async def _grpc(
-    settings: RouterSettings, routing: Routing, told: _Told, process: ProcessMetrics
+    settings: RouterSettings, routing: Routing, callers: Callers, told: _Told, process: ProcessMetrics
 ) -> AsyncIterator[None]:
     servicer = RouterServicer(
         routing=routing,
-        tenant=TENANT,
+        callers=callers,
         max_messages=settings.requests.max_messages,
         default_timeout=settings.requests.default_timeout_seconds,
     )

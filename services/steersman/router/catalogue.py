@@ -19,21 +19,33 @@ from steersman.router.model import (
     Capabilities,
     Catalogue,
     Fallback,
+    OutOfDomain,
     Policy,
     PolicyResource,
     Price,
+    Rights,
+    Sticky,
     Tier,
     UpstreamSpec,
     WhenCold,
 )
+from steersman.router.quotas import DAY, HOUR, MINUTE, Kind, Quota, Quotas
 from steersman.runtime.addresses import DNS, SERVICE
 from steersman.runtime.settings import Group
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
+_KINDS: Final[Mapping[str, tuple[Kind, float]]] = {
+    "requests_per_minute": (Kind.REQUESTS, MINUTE),
+    "tokens_per_minute": (Kind.TOKENS, MINUTE),
+    "strong_calls_per_hour": (Kind.STRONG_CALLS, HOUR),
+    "usd_per_day": (Kind.USD, DAY),
+    "usd_per_month": (Kind.USD, 30 * DAY),
+}
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -117,6 +129,29 @@ class _Tier(Group):
     capabilities: _Capabilities = _Capabilities()
 
 
+class _OutOfDomain(Group):
+    novelty: Annotated[float, Field(gt=0.0, le=1.0)] = OutOfDomain().novelty
+    """Percentile of novelty at or over which a query is out of domain."""
+    rule: Literal["proportional", "strong", "weak", "score"] = "proportional"
+    """What decides for it; with `score` the score does, as for any other query."""
+
+    @property
+    def chosen(self) -> OutOfDomain | None:
+        return None if self.rule == "score" else OutOfDomain(self.novelty, Fallback(self.rule))
+
+
+class _Sticky(Group):
+    moves: Literal["upward", "both", "free"] = "upward"
+    """Where a conversation may go: to dearer tiers only, or to cheaper ones as well; `free` when each of its turns is
+    decided by itself."""
+    hysteresis: Share = Sticky().hysteresis
+    """How far beyond a boundary a score has to be before the conversation moves over it."""
+
+    @property
+    def chosen(self) -> Sticky | None:
+        return None if self.moves == "free" else Sticky(self.hysteresis, downward=self.moves == "both")
+
+
 class _Policy(Group):
     tiers: Annotated[tuple[str, ...], Field(min_length=1)]
     """In order of cost, cheapest first."""
@@ -126,11 +161,15 @@ class _Policy(Group):
     """Scores at which a query moves to the next tier; ascending, one fewer than tiers."""
     fallback: Fallback = Fallback.PROPORTIONAL
     """What decides when the classifier does not answer."""
+    out_of_domain: _OutOfDomain = _OutOfDomain()
+    """What decides for a query that is unlike what the classifier was trained on."""
     tier_fallback: bool = True
     """Whether another tier may answer when the wanted one cannot be reached."""
     when_cold: WhenCold = WhenCold.OTHER
     """What to do when the wanted tier has no address, as when it was scaled to zero: have another tier answer, if
     `tier_fallback` allows it, or wait."""
+    sticky: _Sticky = _Sticky()
+    """How a conversation keeps the tier that it has."""
 
     @model_validator(mode="after")
     def _boundaries_fit(self) -> Self:
@@ -158,14 +197,58 @@ class _ResourcePolicy(_Policy):
     @model_validator(mode="before")
     @classmethod
     def _choices_as_in_the_file(cls, spec: dict[str, Any]) -> dict[str, Any]:
-        # All that is a text by itself is a choice; names stand in lists.
-        return {key: value.lower() if isinstance(value, str) else value for key, value in spec.items()}
+        return {key: _in_small_letters(value) for key, value in spec.items()}
+
+
+def _in_small_letters(value: Any) -> Any:
+    """All that is a text by itself, or in an object, is a choice; names stand in lists."""
+    if isinstance(value, dict):
+        return {key: _in_small_letters(each) for key, each in value.items()}
+    return value.lower() if isinstance(value, str) else value
+
+
+class _Limits(Group):
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None
+    """Tokens of prompts and answers."""
+    strong_calls_per_hour: Positive | None = None
+    """Answers of a policy's dearest tier."""
+    usd_per_day: Positive | None = None
+    usd_per_month: Positive | None = None
+    """In 30 days."""
+    when_strong_is_spent: Literal["refuse", "weak"] = "refuse"
+    """What becomes of a query for the dearest tier when `strong_calls_per_hour` are spent: it is refused, or goes to
+    a cheaper tier of its policy."""
+
+    @property
+    def quotas(self) -> Quotas:
+        given = self.model_dump(exclude_none=True, include=set(_KINDS))
+        return Quotas(
+            tuple(
+                Quota(name, kind, given[name], time) for name, (kind, time) in _KINDS.items() if name in given
+            ),
+            weak_when_spent=self.when_strong_is_spent == "weak",
+        )
+
+
+class _Tenant(Group):
+    policies: tuple[str, ...] | None = None
+    """Names of the policies that it may name; all where not given."""
+    tiers: tuple[str, ...] | None = None
+    """Names of the tiers that may answer it, so that policies with others are not for it; all where not given."""
+    default_policy: str | None = None
+    """What it gets for a request without a model; the file's where not given."""
+    limits: _Limits = _Limits()
+    """How much it may use; any amount of what is not named."""
 
 
 class _File(Group):
     tiers: Annotated[dict[Name, _Tier], Field(min_length=1)]
     policies: Annotated[dict[Name, _Policy], Field(min_length=1)]
     default_policy: str
+    tenants: dict[Name, _Tenant] | None = None
+    """What each tenant may ask for; without it every tenant may ask for everything, with it those who are not in it for
+    nothing. Policies may be those of resources."""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -176,7 +259,24 @@ class _File(Group):
                 raise ValueError(f"policy {name} names tiers that do not exist: {', '.join(unknown)}")
         if self.default_policy not in self.policies:
             raise ValueError(f"default_policy {self.default_policy} does not exist")
+        for name, tenant in (self.tenants or {}).items():
+            if unknown := [tier for tier in tenant.tiers or () if tier not in self.tiers]:
+                raise ValueError(f"tenant {name} names tiers that do not exist: {', '.join(unknown)}")
+            if tenant.policies is not None and tenant.default_policy not in {None, *tenant.policies}:
+                raise ValueError(f"tenant {name} may not use its own default_policy {tenant.default_policy}")
         return self
+
+
+def documents(text: bytes) -> list[Any]:
+    """The documents of a YAML file, in which no key stands twice.
+
+    Raises:
+        CatalogueError: It is no YAML.
+    """
+    try:
+        return list(yaml.load_all(text, Loader=_Loader))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise CatalogueError(f"not YAML: {error}") from error
 
 
 def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
@@ -199,6 +299,9 @@ def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
         tiers={name: _tier(name, tier, environment) for name, tier in file.tiers.items()},
         policies={name: _policy(name, policy) for name, policy in file.policies.items()},
         default_policy=file.default_policy,
+        tenants=None
+        if file.tenants is None
+        else {name: _rights(each) for name, each in file.tenants.items()},
     )
 
 
@@ -222,6 +325,15 @@ def _error(error: ValidationError, *, whole: str) -> CatalogueError:
         for each in error.errors(include_url=False, include_input=False)
     ]
     return CatalogueError("; ".join(faults))
+
+
+def _rights(tenant: _Tenant) -> Rights:
+    return Rights(
+        policies=None if tenant.policies is None else frozenset(tenant.policies),
+        tiers=None if tenant.tiers is None else frozenset(tenant.tiers),
+        default_policy=tenant.default_policy or "",
+        quotas=tenant.limits.quotas,
+    )
 
 
 def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:
@@ -250,7 +362,9 @@ def _policy(name: str, policy: _Policy, resource: PolicyResource | None = None) 
         policy.tiers,
         policy.all_boundaries,
         policy.fallback,
+        policy.out_of_domain.chosen,
         policy.tier_fallback,
         policy.when_cold,
+        policy.sticky.chosen,
         resource,
     )

@@ -127,7 +127,8 @@ def line(closed: Closed, *, sample_rate: float) -> bytes:
         "schema": SCHEMA,
         "time": datetime.fromtimestamp(closed.at, tz=UTC).isoformat(timespec="milliseconds"),
         "id": decision.id,
-        "tenant": record.tenant,
+        "tenant": record.caller.tenant,
+        "key": record.caller.key or None,
         "policy": decision.policy.name,
         "policy_version": decision.policy.version,
         "boundaries": decision.boundaries,
@@ -138,6 +139,7 @@ def line(closed: Closed, *, sample_rate: float) -> bytes:
         "score": assessment and assessment.score,
         "win_probability": assessment and assessment.win_probability,  # NaN is written as null
         "novelty": assessment and assessment.novelty,
+        "out_of_domain": decision.out_of_domain and decision.out_of_domain.value,
         "truncated": decision.truncated,
         "classifier": scored.classifier,
         "cache": scored.cache.name,

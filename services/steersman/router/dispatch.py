@@ -57,6 +57,8 @@ class Answer:
     sent_at: float
     """When the attempt that succeeded began, in seconds of `time.perf_counter`."""
     retries: int
+    address: str = ""
+    """Who gives it."""
 
 
 @dataclass(slots=True)
@@ -81,7 +83,13 @@ class Dispatcher:
         return fleet is not None and fleet.empty
 
     async def send(
-        self, tier: Tier, encode: Callable[[str], bytes], *, stream: bool, deadline: Deadline
+        self,
+        tier: Tier,
+        encode: Callable[[str], bytes],
+        *,
+        stream: bool,
+        deadline: Deadline,
+        prefer: str = "",
     ) -> Answer:
         """Have a tier answer, and return when the answer has begun.
 
@@ -90,6 +98,7 @@ class Dispatcher:
             encode: Gives the request's body for the name of an engine's model.
             stream: Whether the body asks for a stream.
             deadline: The caller's.
+            prefer: Address that is asked first while its load is near the others'.
 
         Raises:
             Error: The request cannot be answered by this tier; Unavailable when another tier might.
@@ -97,7 +106,7 @@ class Dispatcher:
         body = encode(tier.model)
         tried: list[str] = []
         while True:
-            member = self._pick(tier, tried)
+            member = self._pick(tier, tried, prefer)
             sent_at = time.perf_counter()
             try:
                 pieces = await self._begin(tier, member, body, stream=stream, deadline=deadline)
@@ -106,11 +115,11 @@ class Dispatcher:
                 if not self._again(tier, tried, error, deadline):
                     raise
             else:
-                return Answer(tier, pieces, sent_at, len(tried))
+                return Answer(tier, pieces, sent_at, len(tried), member.address)
 
-    def _pick(self, tier: Tier, tried: Sequence[str]) -> Member[Upstream]:
+    def _pick(self, tier: Tier, tried: Sequence[str], prefer: str) -> Member[Upstream]:
         fleet = self.fleets.get(tier.name)  # absent when the catalogue has dropped it since
-        member = fleet.pick(avoid=tried) if fleet else None
+        member = fleet.pick(avoid=tried, prefer=prefer) if fleet else None
         if member is None:
             raise Unavailable(f"tier {tier.name} has no address that answers", reason="TIER_UNAVAILABLE")
         return member

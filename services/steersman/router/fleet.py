@@ -37,6 +37,10 @@ class Closable(Protocol):
 C = TypeVar("C", bound=Closable)
 
 
+_MOST_OF_FAIR: Final = 1.25
+"""So much of its fair share of the load a member may have before another one takes what prefers it."""
+
+
 @dataclass(slots=True)
 class Member(Generic[C]):
     """One address of a fleet."""
@@ -97,13 +101,20 @@ class Fleet(Generic[C]):
         """Whether any member works on a request."""
         return any(member.in_flight for member in (*self._members.values(), *self._retired))
 
-    def pick(self, *, avoid: Collection[str] = ()) -> Member[C] | None:
-        """The less busy of two members chosen at random, among those not avoided and not known to fail."""
+    def pick(self, *, avoid: Collection[str] = (), prefer: str = "") -> Member[C] | None:
+        """The less busy of two members chosen at random, among those not avoided and not known to fail.
+
+        Args:
+            avoid: Addresses that are out of the question.
+            prefer: Address that is taken while its load is near the others'.
+        """
         ready = [m for m in self._members.values() if m.address not in avoid and m.breaker.ready]
-        # Sampled even where there are only two, so that members without work take turns.
-        chosen = min(
-            random.sample(ready, min(2, len(ready))), key=lambda member: member.in_flight, default=None
-        )
+        chosen = _near(ready, prefer)
+        if chosen is None:
+            # Sampled even where there are only two, so that members without work take turns.
+            chosen = min(
+                random.sample(ready, min(2, len(ready))), key=lambda member: member.in_flight, default=None
+            )
         if chosen is not None and not chosen.breaker.allow():
             return None
         return chosen
@@ -156,3 +167,12 @@ class Fleet(Generic[C]):
         self._retired = [member for member in self._retired if member not in ending]
         for member in ending:
             await member.client.close()
+
+
+def _near(ready: Sequence[Member[C]], address: str) -> Member[C] | None:
+    """The member of this address, unless it has more than its bounded share of the load (arXiv 1608.01350)."""
+    preferred = next((member for member in ready if member.address == address), None)
+    if preferred is None:
+        return None
+    fair = (sum(member.in_flight for member in ready) + 1) / len(ready)
+    return preferred if preferred.in_flight < math.ceil(_MOST_OF_FAIR * fair) else None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from steersman.router.accounting import Record
 from steersman.router.model import Stages
+from steersman.router.quotas import Allowance, Kind, wait_for
+
+_LIMITS = {Kind.REQUESTS: "requests", Kind.TOKENS: "tokens"}
 
 
 def decision_headers(record: Record) -> dict[str, str]:
@@ -25,12 +28,27 @@ def decision_headers(record: Record) -> dict[str, str]:
     }
     if made.scored.assessment is not None:
         headers["x-steersman-score"] = f"{made.scored.assessment.score:.4f}"
+        headers["x-steersman-novelty"] = f"{made.scored.assessment.novelty:.4f}"
     if made.scored.failure is not None:
         headers["x-steersman-classifier-failure"] = made.scored.failure.name
     if record.waited_seconds:
         headers["x-steersman-waited-ms"] = _milliseconds(record.waited_seconds)
     if len(made.boundaries) == 1:
         headers["x-steersman-threshold"] = f"{made.boundaries[0]:g}"
+    return headers | (_of_quotas(record.allowance) if record.allowance else {})
+
+
+def _of_quotas(allowance: Allowance) -> dict[str, str]:
+    """What is left of requests and tokens, under OpenAI's names."""
+    headers: dict[str, str] = {}
+    for quota in allowance.quotas.all:
+        if (name := _LIMITS.get(quota.kind)) is not None:
+            left = max(0.0, allowance.levels[quota.name])
+            headers |= {
+                f"x-ratelimit-limit-{name}": f"{quota.amount:g}",
+                f"x-ratelimit-remaining-{name}": str(int(left)),
+                f"x-ratelimit-reset-{name}": f"{wait_for(quota, left, quota.amount):.3f}s",
+            }
     return headers
 
 

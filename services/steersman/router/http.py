@@ -19,11 +19,15 @@ from opentelemetry.trace import Span, SpanKind
 
 from steersman.openai_api import body, errors as openai_errors
 from steersman.router.accounting import Record
+from steersman.router.callers import Callers
+from steersman.router.choosing import model_names
 from steersman.router.headers import decision_headers
+from steersman.router.model import Caller
 from steersman.router.routing import Request, Routing
+from steersman.router.sessions import checked_session_id
 from steersman.runtime import telemetry
 from steersman.runtime.deadline import Deadline
-from steersman.runtime.errors import Error, InvalidRequest, TooLarge
+from steersman.runtime.errors import Error, InvalidRequest, TooLarge, Unauthenticated
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +37,8 @@ _CALLER_HAS_LEFT = 499
 """What is counted where no status could be told, as nginx does."""
 THRESHOLD_HEADER = "x-steersman-threshold"
 """Request header with a threshold to use instead of the policy's."""
+SESSION_HEADER = "x-steersman-session-id"
+"""Request header with the caller's own name of the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class HttpApi:
 
     Args:
         routing: What does the work.
-        tenant: Whose requests these are.
+        callers: Knows who calls.
         max_messages: Most messages of a conversation.
         default_timeout: Seconds that a request has.
         health: Says of each part whether it works, for `/readyz`.
@@ -50,7 +56,7 @@ class HttpApi:
     """
 
     routing: Routing
-    tenant: str
+    callers: Callers
     max_messages: int
     default_timeout: float
     health: Callable[[], Mapping[str, bool]]
@@ -85,16 +91,22 @@ class HttpApi:
             span.set_attribute("http.response.status_code", status)
             span.end()
 
-    async def models(self, _: web.Request) -> web.Response:
-        """The policies and tiers, as models."""
-        catalogue = self.routing.catalogue
-        data = [self._model(name) for name in (*catalogue.policies, *catalogue.tiers)]
-        return _json({"object": "list", "data": data})
+    async def models(self, http: web.Request) -> web.Response:
+        """The policies and tiers that the caller may use, as models."""
+        try:
+            names = self._models_for(http)
+        except Unauthenticated as error:
+            return _error_response(error)
+        return _json({"object": "list", "data": [self._model(name) for name in names]})
 
     async def model(self, http: web.Request) -> web.Response:
         """One policy or tier, as a model."""
-        name, catalogue = http.match_info["name"], self.routing.catalogue
-        if name in catalogue.policies or name in catalogue.tiers:
+        name = http.match_info["name"]
+        try:
+            known = name in self._models_for(http)
+        except Unauthenticated as error:
+            return _error_response(error)
+        if known:
             return _json(self._model(name))
         return _not_found("no policy or tier has this name", "model_not_found", "model")
 
@@ -130,7 +142,15 @@ class HttpApi:
             telemetry.fail(span, error)
             return await events.failed(Error("internal error"))
 
+    def _caller(self, http: web.Request) -> Caller:
+        return self.callers.identify(http.headers.get("Authorization"))
+
+    def _models_for(self, http: web.Request) -> list[str]:
+        catalogue = self.routing.catalogue
+        return model_names(catalogue, catalogue.rights(self._caller(http).tenant))
+
     async def _request(self, http: web.Request, received_at: float) -> Request:
+        caller = self._caller(http)  # before anything of the body is read
         try:
             raw = await http.read()
         except web.HTTPRequestEntityTooLarge:
@@ -139,11 +159,12 @@ class HttpApi:
             raise InvalidRequest("", "the body cannot be read") from None
         chat = body.parse(raw, max_messages=self.max_messages)
         return Request(
-            tenant=self.tenant,
+            caller=caller,
             model=chat.model,
             body=chat,
             deadline=Deadline.after(self.default_timeout),
             threshold=_threshold(http.headers.get(THRESHOLD_HEADER)),
+            session_id=checked_session_id(http.headers.get(SESSION_HEADER, ""), field=SESSION_HEADER),
             received_at=received_at,
         )
 

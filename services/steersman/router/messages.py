@@ -38,6 +38,7 @@ def decision(record: Record) -> decision_pb2.Decision:
         policy=made.policy.name,
         policy_version=made.policy.version,
         cache=_CACHE[made.scored.cache],
+        out_of_domain=made.out_of_domain is not None,
     )
     scored = made.scored
     if scored.assessment is not None:

@@ -61,6 +61,12 @@ class RouterMetrics:
             ("reason",),
             registry=registry,
         )
+        self._out_of_domain = Counter(
+            "steersman_out_of_domain",
+            "Decisions that the policy's rule for queries unlike the training data made in place of the score.",
+            ("policy",),
+            registry=registry,
+        )
         self._tokens = Counter(
             "steersman_tokens", "Tokens, by tier and kind.", ("tier", "kind"), registry=registry
         )
@@ -88,6 +94,17 @@ class RouterMetrics:
             "Classifier outputs that were not written to Redis.",
             registry=registry,
         )
+        self._session_looks = Counter(
+            "steersman_session_looks",
+            "Looks for the conversation of a request that is not its first: known, unknown, or not to be found out.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._session_writes_dropped = Counter(
+            "steersman_session_writes_dropped",
+            "Sessions that were not written to Redis.",
+            registry=registry,
+        )
         self._decision_log_lines = Counter(
             "steersman_decision_log_lines",
             "Lines of the decision log: written, or why they were not.",
@@ -98,6 +115,29 @@ class RouterMetrics:
             "steersman_policy_reloads",
             "Changes of the policy file, taken or refused.",
             ("outcome",),
+            registry=registry,
+        )
+        self._key_reloads = Counter(
+            "steersman_key_reloads",
+            "Changes of the file of API keys, taken or refused.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._callers_refused = Counter(
+            "steersman_callers_refused",
+            "Requests without a valid API key, by what was wrong: missing, unknown, expired, revoked.",
+            ("why",),
+            registry=registry,
+        )
+        self._quota_refusals = Counter(
+            "steersman_quota_refusals",
+            "Requests that were refused because a quota of their tenant was used up, by its name.",
+            ("quota",),
+            registry=registry,
+        )
+        self._quotas_local = Counter(
+            "steersman_quotas_local",
+            "Claims on quotas that were decided by this replica alone, or not settled.",
             registry=registry,
         )
         self._policies = Gauge(
@@ -158,6 +198,14 @@ class RouterMetrics:
         """Entries were not written to Redis."""
         self._cache_writes_dropped.inc(number)
 
+    def session_looked_for(self, outcome: str) -> None:
+        """A request's conversation was looked for."""
+        self._session_looks.labels(outcome).inc()
+
+    def session_writes_dropped(self, number: int) -> None:
+        """Sessions were not written to Redis."""
+        self._session_writes_dropped.inc(number)
+
     def decisions_logged(self, outcome: str, number: int) -> None:
         """Lines were written to the decision log, or dropped."""
         self._decision_log_lines.labels(outcome).inc(number)
@@ -165,6 +213,22 @@ class RouterMetrics:
     def reloaded(self, outcome: str) -> None:
         """The policy file has changed, and was taken or refused."""
         self._reloads.labels(outcome).inc()
+
+    def keys_reloaded(self, outcome: str) -> None:
+        """The file of API keys has changed, and was taken or refused."""
+        self._key_reloads.labels(outcome).inc()
+
+    def caller_refused(self, why: str) -> None:
+        """A caller showed no valid key."""
+        self._callers_refused.labels(why).inc()
+
+    def quota_refused(self, name: str) -> None:
+        """A request was refused, because a quota was used up."""
+        self._quota_refusals.labels(name).inc()
+
+    def quota_kept_alone(self) -> None:
+        """A claim was decided without the store that replicas share."""
+        self._quotas_local.inc()
 
     def watch_policies(self, catalogue: Callable[[], Catalogue]) -> None:
         """Show where the policies in force come from."""
@@ -206,6 +270,8 @@ class RouterMetrics:
         ).inc()
         if scored.failure is not None:
             self._classifier_failures.labels(scored.failure.name).inc()
+        if decision.out_of_domain is not None:
+            self._out_of_domain.labels(decision.policy.name).inc()
         if record.first_byte_seconds is not None:
             self._first_byte.labels(decision.tier).observe(record.first_byte_seconds)
         usage = record.usage
@@ -244,6 +310,7 @@ def attributes(record: Record, decision: Decision) -> dict[str, AttributeValue]:
     if scored.assessment is not None:
         found["steersman.score"] = scored.assessment.score
         found["steersman.novelty"] = scored.assessment.novelty
+        found["steersman.out_of_domain"] = decision.out_of_domain is not None
         if not math.isnan(scored.assessment.win_probability):
             found["steersman.win_probability"] = scored.assessment.win_probability
     if scored.classifier is not None:

@@ -9,7 +9,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Literal
+from typing import Final, Literal
+
+from steersman.router.quotas import NO_QUOTAS, Quotas
 
 
 class Reason(Enum):
@@ -24,6 +26,9 @@ class Reason(Enum):
     CLASSIFIER_FAILED = auto()
     TIER_UNAVAILABLE = auto()
     TIER_COLD = auto()
+    OUT_OF_DOMAIN = auto()
+    SESSION = auto()
+    BUDGET = auto()
 
 
 class CacheState(Enum):
@@ -38,7 +43,7 @@ class CacheState(Enum):
 
 
 class Fallback(Enum):
-    """What decides when the classifier does not answer."""
+    """What decides where there is no score, or one that means little."""
 
     PROPORTIONAL = "proportional"
     """A hash of the text, which keeps the planned share of every tier, so that cost and capacity hold."""
@@ -176,6 +181,40 @@ class PolicyResource:
 
 
 @dataclass(frozen=True, slots=True)
+class OutOfDomain:
+    """What becomes of queries that are unlike the classifier's training data, where its score means little."""
+
+    novelty: float = 0.999
+    """A query is one of them when its novelty is at or over it; more than 0, which is what a method says that knows no
+    novelty. docs/adr/0018-out-of-domain.md tells how the default was found."""
+    rule: Fallback = Fallback.PROPORTIONAL
+
+    def covers(self, assessment: Assessment) -> bool:
+        """Whether a query is one of them."""
+        return assessment.novelty >= self.novelty
+
+
+@dataclass(frozen=True, slots=True)
+class Sticky:
+    """How a conversation keeps the tier that it has."""
+
+    hysteresis: float = 0.05
+    """A score has to be so far beyond a boundary before the conversation moves over it."""
+    downward: bool = False
+    """Whether it may move to a cheaper tier at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Where a conversation stands."""
+
+    tier: str
+    """The tier that was decided for its last turn."""
+    address: str = ""
+    """Who answered it; empty where nobody did, or where the tier has no pods."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A named rule from score to tier."""
 
@@ -186,10 +225,14 @@ class Policy:
     boundaries: tuple[float, ...]
     """Scores at which a query moves to the next tier; ascending, one fewer than tiers."""
     fallback: Fallback = Fallback.PROPORTIONAL
+    out_of_domain: OutOfDomain | None = OutOfDomain()
+    """None where the score decides for every query."""
     tier_fallback: bool = True
     """Whether another tier may answer when the wanted one cannot be reached."""
     when_cold: WhenCold = WhenCold.OTHER
     """What to do when the wanted tier has no address."""
+    sticky: Sticky | None = Sticky()
+    """None where each turn of a conversation is decided by itself."""
     resource: PolicyResource | None = None
     """Where it comes from; None where that is the policy file."""
 
@@ -206,6 +249,46 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request."""
+
+    tenant: str
+    key: str = ""
+    """Id of the API key that was shown."""
+
+
+NOBODY: Final = Caller("")
+"""Before a caller is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a tenant may ask for."""
+
+    policies: frozenset[str] | None = None
+    """Names; all where None."""
+    tiers: frozenset[str] | None = None
+    """Names of the tiers that may answer; all where None."""
+    default_policy: str = ""
+    """What a request without a model gets; the catalogue's where empty."""
+    quotas: Quotas = NO_QUOTAS
+    """How much it may use."""
+
+    def allow_policy(self, policy: Policy) -> bool:
+        """Whether the policy and all of its tiers may be used."""
+        named = self.policies is None or policy.name in self.policies
+        return named and all(map(self.allow_tier, policy.tiers))
+
+    def allow_tier(self, tier: str) -> bool:
+        """Whether a tier may answer."""
+        return self.tiers is None or tier in self.tiers
+
+
+ALL_RIGHTS: Final = Rights()
+NO_RIGHTS: Final = Rights(frozenset(), frozenset())
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """All tiers and policies, as of one reading of the policy file and of the resources that go with it."""
 
@@ -213,6 +296,16 @@ class Catalogue:
     policies: Mapping[str, Policy]
     default_policy: str
     refused: tuple[Refusal, ...] = ()
+    tenants: Mapping[str, Rights] | None = None
+    """What each tenant may ask for; where None, every tenant may ask for everything."""
+
+    def rights(self, tenant: str) -> Rights:
+        """What a tenant may ask for: nothing, if there is a list of tenants that it is not on."""
+        return ALL_RIGHTS if self.tenants is None else self.tenants.get(tenant, NO_RIGHTS)
+
+    def is_strong(self, tier: str) -> bool:
+        """Whether a tier is the dearest one of a policy that has a choice."""
+        return any(tier == each.tiers[-1] and len(each.tiers) > 1 for each in self.policies.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +328,12 @@ class Decision:
     boundaries: tuple[float, ...]
     scored: Scored
     truncated: bool
+
+    @property
+    def out_of_domain(self) -> Fallback | None:
+        """The policy's rule that decided in place of the score; None where there was none, or the score could."""
+        rule, assessment = self.policy.out_of_domain, self.scored.assessment
+        return rule.rule if rule is not None and assessment is not None and rule.covers(assessment) else None
 
 
 @dataclass(slots=True)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from steersman.router.model import Assessment, ClassifierId, Reason
+from steersman.router.model import Assessment, ClassifierId, Reason, Session
+from steersman.router.quotas import Amounts, Quota, Taken
+
+V = TypeVar("V")
 
 
 class StoreUnavailable(Exception):
-    """The shared score store cannot be asked now."""
+    """A shared store cannot be asked now."""
 
 
 class ClassifierFailure(Exception):
@@ -28,10 +31,10 @@ class ClassifierFailure(Exception):
         self.reason = reason
 
 
-class ScoreStore(Protocol):
-    """The score cache that all replicas share."""
+class SharedStore(Protocol[V]):
+    """What all replicas remember of one kind: scores, or sessions."""
 
-    async def get(self, key: bytes) -> Assessment | None:
+    async def get(self, key: bytes) -> V | None:
         """What is stored under a key.
 
         Raises:
@@ -39,9 +42,25 @@ class ScoreStore(Protocol):
         """
         ...
 
-    def put(self, key: bytes, assessment: Assessment) -> None:
+    def put(self, key: bytes, value: V) -> None:
         """Store soon, off the request's path; given up silently, but counted, when too much is waiting."""
         ...
+
+
+class QuotaStore(Protocol):
+    """The token buckets of all tenants."""
+
+    async def take(self, tenant: str, quotas: tuple[Quota, ...], amounts: Amounts, *, owed: bool) -> Taken:
+        """Take of several buckets at once; see `steersman.router.quotas.take`.
+
+        Raises:
+            StoreUnavailable: The store did not answer in time, or is known not to; nothing may have been taken.
+        """
+        ...
+
+
+ScoreStore = SharedStore[Assessment]
+SessionStore = SharedStore[Session]
 
 
 class Classifier(Protocol):

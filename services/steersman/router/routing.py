@@ -7,7 +7,6 @@ or one call away.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -15,23 +14,34 @@ from dataclasses import dataclass, replace
 
 from steersman.openai_api.answer import Reading, StreamReading
 from steersman.openai_api.body import ChatBody
-from steersman.router import policy as rule
+from steersman.router import choosing, policy as rule
 from steersman.router.accounting import Ledger, Record
 from steersman.router.delivery import Delivery, Order
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Answer
 from steersman.router.ids import new_id
-from steersman.router.model import Catalogue, Decision, Needs, Policy, Reason, Scored, Usage
+from steersman.router.limiting import Limiter
+from steersman.router.model import (
+    Caller,
+    Catalogue,
+    Decision,
+    Needs,
+    Policy,
+    Reason,
+    Scored,
+    Session,
+    Usage,
+)
 from steersman.router.normalise import Limits, routed_text
+from steersman.router.quotas import Allowance, Kind
 from steersman.router.scoring import Scorer
+from steersman.router.sessions import Conversation, Sessions
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import (
     DeadlineExceeded,
     Error,
-    InvalidRequest,
     Overloaded,
     Unavailable,
-    UnknownModel,
 )
 
 
@@ -39,23 +49,24 @@ from steersman.runtime.errors import (
 class Request:
     """A query as an edge hands it in."""
 
-    tenant: str
+    caller: Caller
     model: str
     """Name of a policy or a tier; empty for the default policy."""
     body: ChatBody
     deadline: Deadline
     threshold: float | None = None
+    session_id: str = ""
+    """The caller's own name of the conversation; empty where it has none."""
     received_at: float = 0.0
     """When the edge began with it, in seconds of `time.perf_counter`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """What the request's model stands for: a policy, and the one tier of it that the caller insists on, if any."""
+class Sitting:
+    """A request's place in a conversation, and where that stood before it."""
 
-    policy: Policy
-    tier: str | None
-    boundaries: tuple[float, ...]
+    conversation: Conversation
+    before: Session | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,7 @@ class Plan:
     catalogue: Catalogue
     decision: Decision
     needs: Needs
+    sitting: Sitting | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +86,8 @@ class Routing:
     Args:
         catalogue: Tiers and policies; replaced as a whole when the policy file changes.
         scorer: Scores texts.
+        sessions: Remember where conversations stand.
+        limiter: Keeps tenants to their quotas.
         delivery: Has what was decided carried out.
         demand: Counts what is wanted.
         ledger: Takes the record of each request.
@@ -83,6 +97,8 @@ class Routing:
 
     catalogue: Catalogue
     scorer: Scorer
+    sessions: Sessions
+    limiter: Limiter
     delivery: Delivery
     demand: Demand
     ledger: Ledger
@@ -92,7 +108,8 @@ class Routing:
     async def route(self, request: Request) -> Record:
         """Decide which tier should answer, and call none."""
         with self._admitted(request) as record:
-            await self._decide(request, record)
+            plan = await self._decide(request, record)
+            self._remember(plan, address="")
             return record
 
     async def stream(self, request: Request) -> AsyncGenerator[tuple[Record, Sequence[bytes]], None]:
@@ -125,7 +142,7 @@ class Routing:
     @contextmanager
     def _admitted(self, request: Request) -> Iterator[Record]:
         """The record of a request that is let in; it is closed whichever way the request ends."""
-        record = Record(tenant=request.tenant)
+        record = Record(request.caller)
         try:
             self._check_room(request)
             with self.demand.of_router() as want:
@@ -135,7 +152,22 @@ class Routing:
             record.outcome = _outcome(error)
             raise
         finally:
+            self._settle(record)
             self.ledger.closed(record)
+
+    def _settle(self, record: Record) -> None:
+        """Tell the limiter what the request has really taken."""
+        if record.allowance is None:
+            return
+        begun, usage, made = record.first_byte_seconds is not None, record.usage, record.decision
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        unknown = begun and not tokens  # who leaves early has had an answer all the same
+        self.limiter.settle(
+            record.allowance,
+            tokens=None if unknown else tokens,
+            usd=record.usd,
+            strong=begun and made is not None and self.catalogue.is_strong(made.tier),
+        )
 
     def _check_room(self, request: Request) -> None:
         if self.demand.router.running >= self.max_in_flight:
@@ -147,33 +179,81 @@ class Routing:
 
     async def _decide(self, request: Request, record: Record) -> Plan:
         catalogue = self.catalogue
-        chosen = _chosen(catalogue, request)
-        body = request.body
+        body, tenant = request.body, request.caller.tenant
+        rights = catalogue.rights(tenant)
+        chosen = choosing.chosen(catalogue, rights, request.model, request.threshold)
+        record.allowance = await self.limiter.admit(tenant, rights.quotas, tokens=body.tokens)
         needs = Needs(body.tokens, body.images, body.tools, body.json_schema)
         text = routed_text(body.turns, self.limits)
         record.stages.admission = time.perf_counter() - request.received_at
-        scored = Scored()
+        scored, sitting = Scored(), None
         if chosen.tier is None and len(chosen.policy.tiers) > 1:
+            sitting = await self._sitting(request, chosen.policy, record)
             scored = await self.scorer.score(
-                text.text, tenant=request.tenant, deadline=request.deadline, stages=record.stages
+                text.text, tenant=tenant, deadline=request.deadline, stages=record.stages
             )
         started = time.perf_counter()
         if chosen.tier is not None:
-            tier, reason = rule.override(chosen.tier, tiers=catalogue.tiers, needs=needs)
+            choice = rule.override(chosen.tier, tiers=catalogue.tiers, needs=needs)
         else:
-            tier, reason = rule.choose(
+            choice = rule.choose(
                 chosen.policy,
                 boundaries=chosen.boundaries,
                 scored=scored,
-                stand_in=lambda: _uniform(text.text),
+                stand_in=lambda: rule.stand_in_of(text.text),
                 tiers=catalogue.tiers,
                 needs=needs,
+                before=_before(sitting),
             )
+        tier, reason = self._within_budget(choice, chosen.policy, record.allowance, catalogue, needs)
         truncated = text.truncated or (scored.assessment is not None and scored.assessment.truncated)
         decision = Decision(new_id(), tier, tier, reason, chosen.policy, chosen.boundaries, scored, truncated)
         record.decision = decision
         record.stages.decide = time.perf_counter() - started
-        return Plan(catalogue, decision, needs)
+        return Plan(catalogue, decision, needs, sitting)
+
+    def _within_budget(
+        self,
+        choice: rule.Choice,
+        policy: Policy,
+        allowance: Allowance | None,
+        catalogue: Catalogue,
+        needs: Needs,
+    ) -> rule.Choice:
+        """The choice, or a cheaper one where the tenant's calls of the dearest tier are spent.
+
+        Raises:
+            Overloaded: They are, and the tenant would rather wait.
+        """
+        strong = catalogue.is_strong(choice[0])
+        spent = allowance.spent(Kind.STRONG_CALLS) if allowance and strong else None
+        if allowance is None or spent is None:
+            return choice
+        cheaper = rule.within_budget(policy, choice[0], tiers=catalogue.tiers, needs=needs)
+        if cheaper is None or not allowance.quotas.weak_when_spent:
+            raise self.limiter.refuse(spent, allowance)
+        return cheaper, Reason.BUDGET
+
+    async def _sitting(self, request: Request, policy: Policy, record: Record) -> Sitting | None:
+        """The request's place in its conversation, where the policy heeds that."""
+        if policy.sticky is None:
+            return None
+        started = time.perf_counter()
+        conversation = self.sessions.of(
+            request.body.turns, tenant=request.caller.tenant, session_id=request.session_id
+        )
+        before = await self.sessions.recall(conversation)
+        record.stages.cache += time.perf_counter() - started
+        return Sitting(conversation, before)
+
+    def _remember(self, plan: Plan, *, address: str) -> None:
+        """Note where the conversation stands: at the tier that was decided, even if another one has stood in.
+
+        What the tenant's budget decided is no reason to stay there when there is money again.
+        """
+        if plan.sitting is not None and plan.decision.reason is not Reason.BUDGET:
+            session = Session(plan.decision.wanted_tier, address)
+            self.sessions.remember(plan.sitting.conversation, session)
 
     async def _answer(
         self, request: Request, record: Record, plan: Plan, *, stream: bool
@@ -189,6 +269,7 @@ class Routing:
             record.first_byte_seconds = time.perf_counter() - started
             record.stages.dispatch = answer.sent_at - started - record.waited_seconds
             record.retries = answer.retries
+            self._remember(plan, address=answer.address)
             if excuse is None:
                 want.runs()
             else:
@@ -207,15 +288,27 @@ class Routing:
         def encode(model: str) -> bytes:
             return request.body.encode(model, stream=stream)
 
+        before = plan.sitting and plan.sitting.before
+
         def send(name: str) -> Awaitable[Answer]:
             return self.delivery.dispatcher.send(
-                tiers[name], encode, stream=stream, deadline=request.deadline
+                tiers[name],
+                encode,
+                stream=stream,
+                deadline=request.deadline,
+                prefer=before.address if before else "",
             )
 
         def size() -> int:
             return len(encode(tiers[decision.tier].model))
 
         return Order(decision.tier, others, decision.policy.when_cold, request.deadline, size, send)
+
+
+def _before(sitting: Sitting | None) -> rule.Before | None:
+    if sitting is None or sitting.before is None:
+        return None
+    return rule.Before(sitting.before.tier, sitting.conversation.same_turn)
 
 
 def _charge(record: Record, plan: Plan, reading: Reading) -> None:
@@ -231,40 +324,3 @@ def _outcome(error: BaseException) -> str:
         return error.reason
     gone = isinstance(error, (asyncio.CancelledError, GeneratorExit))
     return "CANCELLED" if gone else "INTERNAL"
-
-
-def _chosen(catalogue: Catalogue, request: Request) -> Chosen:
-    """What the model's name stands for.
-
-    Raises:
-        UnknownModel: It is the name of no policy and of no tier.
-        InvalidRequest: The threshold is out of range, or the policy has no single boundary.
-    """
-    if request.threshold is not None and not 0.0 <= request.threshold <= 1.0:  # NaN is not
-        raise InvalidRequest("threshold", "must be a number from 0 to 1")
-    name = request.model or catalogue.default_policy
-    policy = catalogue.policies.get(name)
-    if policy is None:
-        tier = _tier_named(catalogue, name)
-        return Chosen(Policy("", "", (tier,), ()), tier, ())
-    if request.threshold is None:
-        return Chosen(policy, None, policy.boundaries)
-    if len(policy.boundaries) != 1:
-        raise InvalidRequest("threshold", f"policy {policy.name} does not have exactly two tiers")
-    return Chosen(policy, None, (request.threshold,))
-
-
-def _tier_named(catalogue: Catalogue, name: str) -> str:
-    """The tier of this name, or else the first one whose model has it."""
-    if name in catalogue.tiers:
-        return name
-    for tier in catalogue.tiers.values():
-        if tier.model == name:
-            return tier.name
-    known = ", ".join([*catalogue.policies, *catalogue.tiers])
-    raise UnknownModel("model", f"no policy or tier has this name; there are {known}")
-
-
-def _uniform(text: str) -> float:
-    """A number that is uniform in [0, 1) over texts, and the same for the same text on every replica."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56

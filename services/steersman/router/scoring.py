@@ -100,7 +100,7 @@ class Scorer:
         started = time.perf_counter()
         key = self._key.of(text, tenant=tenant, classifier=classifier)
         known = self._local.get(key)
-        stages.cache = time.perf_counter() - started
+        stages.cache += time.perf_counter() - started
         if known is not None:
             return Scored(known, CacheState.L1_HIT, None, classifier)
         if (flight := self._flights.get(key)) is not None:

@@ -15,7 +15,9 @@ from steersman.api.v1 import chat_pb2, router_service_pb2 as pb, router_service_
 from steersman.openai_api import answer, body
 from steersman.openai_api.body import ChatBody
 from steersman.router import messages
+from steersman.router.callers import Callers
 from steersman.router.routing import Request, Routing
+from steersman.router.sessions import checked_session_id
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import InvalidRequest
 
@@ -35,13 +37,13 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
 
     Args:
         routing: What does the work.
-        tenant: Whose requests these are.
+        callers: Knows who calls.
         max_messages: Most messages of a conversation.
         default_timeout: Seconds that a request without a deadline has.
     """
 
     routing: Routing
-    tenant: str
+    callers: Callers
     max_messages: int
     default_timeout: float
 
@@ -80,14 +82,16 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
 
     def _request(self, request: _AnyRequest, context: _Context) -> Request:
         received_at = time.perf_counter()
+        caller = self.callers.identify(_authorization(context))
         chat = self._body(request)
         left: float | None = context.time_remaining()  # None without a deadline, whatever its type says
         return Request(
-            tenant=self.tenant,
+            caller=caller,
             model=request.model or chat.model,
             body=chat,
             deadline=Deadline.after(self.default_timeout if left is None else left),
             threshold=request.threshold if request.HasField("threshold") else None,
+            session_id=checked_session_id(request.session_id, field="session_id"),
             received_at=received_at,
         )
 
@@ -102,6 +106,13 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
                 return body.of_data(data, max_messages=self.max_messages)
             case _:
                 raise InvalidRequest("input", "give a conversation or an openai_body")
+
+
+def _authorization(context: _Context) -> str | None:
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization":
+            return str(value)
+    return None
 
 
 def _typed_messages(conversation: chat_pb2.Conversation) -> list[dict[str, str]]:

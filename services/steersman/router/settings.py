@@ -97,6 +97,15 @@ class DecisionCache(Group):
     """For how long."""
 
 
+class SessionMemory(Group):
+    """Where conversations stand: in this process, and in the Redis of the decision cache."""
+
+    ttl_seconds: Count = 3600
+    """How long a conversation is remembered after its last turn."""
+    local_entries: Count = 50_000
+    """Conversations that this process remembers itself."""
+
+
 class Dispatching(Group):
     """How requests get to engines."""
 
@@ -133,6 +142,14 @@ class DecisionLogging(Group):
     """Files that are kept, the one that is written included."""
     queue: Count = 8192
     """Decisions that wait to be written; more are dropped and counted."""
+
+
+class Identity(Group):
+    """How callers are known."""
+
+    key_file: Path | None = None
+    """File of API keys, as `steersman keys` writes it; read again when it changes. Without it callers are not told
+    apart, and anybody who reaches the router may use it."""
 
 
 class Kubernetes(Group):
@@ -176,7 +193,9 @@ class RouterSettings(ProcessSettings):
     requests: Requests = Requests()
     classifier: ClassifierServer = ClassifierServer()
     cache: DecisionCache = Field(default_factory=DecisionCache)
+    sessions: SessionMemory = SessionMemory()
     dispatch: Dispatching = Dispatching()
     decision_log: DecisionLogging = DecisionLogging()
     kubernetes: Kubernetes = Kubernetes()
     waiting_room: Waiting = Waiting()
+    identity: Identity = Identity()

@@ -3,6 +3,8 @@
     errors.Error
     ├── InvalidRequest      the request is malformed; says which field
     │   └── UnknownModel    it names no policy and no tier
+    ├── Unauthenticated     nobody knows the caller
+    ├── Forbidden           the caller is known, and may not
     ├── TooLarge            it is over a documented limit
     ├── Overloaded          refused for now; says when to come back
     ├── Unavailable         what would answer cannot be reached
@@ -28,6 +30,8 @@ class Code(Enum):
     """What kind of error it is; the edges turn it into their protocol's own."""
 
     INVALID_ARGUMENT = auto()
+    UNAUTHENTICATED = auto()
+    PERMISSION_DENIED = auto()
     TOO_LARGE = auto()
     RESOURCE_EXHAUSTED = auto()
     UNAVAILABLE = auto()
@@ -39,6 +43,8 @@ class Code(Enum):
 
 HTTP_STATUS: Final = {
     Code.INVALID_ARGUMENT: 400,
+    Code.UNAUTHENTICATED: 401,
+    Code.PERMISSION_DENIED: 403,
     Code.TOO_LARGE: 413,
     Code.RESOURCE_EXHAUSTED: 429,
     Code.UNAVAILABLE: 503,
@@ -95,6 +101,20 @@ class UnknownModel(InvalidRequest):
     """The request names neither a policy nor a tier."""
 
     default_reason = "UNKNOWN_MODEL"
+
+
+class Unauthenticated(Error):
+    """The caller is not known."""
+
+    code = Code.UNAUTHENTICATED
+    default_reason = "INVALID_API_KEY"
+
+
+class Forbidden(Error):
+    """The caller is known, and may not do this."""
+
+    code = Code.PERMISSION_DENIED
+    default_reason = "FORBIDDEN"
 
 
 class TooLarge(Error):

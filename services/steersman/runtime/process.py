@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from steersman.runtime import logs
 from steersman.runtime.settings import ProcessSettings
+from steersman.runtime.watched_file import NotUsable
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def main(
     logs.configure(configured.log, service=service)
     try:
         uvloop.run(_serve(service, app(configured)))
-    except OSError as error:
+    except (OSError, NotUsable) as error:
         sys.exit(f"steersman {service}: {error}")
     sys.exit(0)
 

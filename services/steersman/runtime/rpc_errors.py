@@ -20,10 +20,12 @@ from steersman.runtime.errors import (
     Code,
     DeadlineExceeded,
     Error,
+    Forbidden,
     InvalidRequest,
     Overloaded,
     Refused,
     TooLarge,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -34,6 +36,8 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 
 _STATUS: Final = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
     Code.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -46,6 +50,8 @@ _STATUS: Final = {
 _FINAL: Final[dict[grpc.StatusCode, type[Error]]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.ABORTED: BrokenOff,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: Forbidden,
 }
 
 _ENGINE_STATUS: Final = "engine_status"

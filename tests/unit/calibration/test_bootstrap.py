@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from steersman.calibration.bootstrap import Interval, Resampling, ahead, around
+from steersman.calibration.bootstrap import Resampling, ahead, around
+from steersman.classifier.evaluation.bootstrap import Estimate
 
 
 def test_a_resample_has_as_many_rows_as_the_sample() -> None:
@@ -20,7 +21,7 @@ def test_the_same_seed_draws_the_same_rows() -> None:
 
 
 def test_the_middle_of_the_resamples_is_the_interval() -> None:
-    assert around(0.5, np.arange(1, 1000) / 1000) == Interval(0.5, 0.025, 0.975)
+    assert around(0.5, np.arange(1, 1000) / 1000) == Estimate(0.5, 0.025, 0.975)
 
 
 def test_what_no_resample_knows_has_no_interval() -> None:
@@ -30,4 +31,4 @@ def test_what_no_resample_knows_has_no_interval() -> None:
 
 
 def test_a_choice_is_judged_by_what_it_missed() -> None:
-    assert ahead(0.9, np.arange(-499, 500) / 1000, high=1.0) == Interval(0.9, 0.9 - 0.475, 1.0)
+    assert ahead(0.9, np.arange(-499, 500) / 1000, high=1.0) == Estimate(0.9, 0.9 - 0.475, 1.0)

@@ -31,6 +31,16 @@ def test_what_the_router_writes_is_read(log: Path) -> None:
     assert found.own_boundaries
 
 
+def test_what_decided_a_query_out_of_domain_is_read(log: Path) -> None:
+    (found,) = decisions.read([write_log(log, [0.75], novelty=1.0)])
+    assert (found.novelty, found.out_of_domain, found.boundaries) == (1.0, "proportional", (0.7,))
+
+
+def test_a_line_of_before_there_was_such_a_rule_is_read(log: Path) -> None:
+    (found,) = decisions.read([write_log(log, [0.75], out_of_domain=...)])
+    assert (found.novelty, found.out_of_domain) == (0.25, "")
+
+
 def test_a_fallback_is_read_as_one_without_a_score(log: Path) -> None:
     (found,) = decisions.read([write_log(log, [None])])
     assert math.isnan(found.score)
@@ -54,6 +64,9 @@ def test_the_routers_other_log_lines_may_stand_between(log: Path) -> None:
         pytest.param({"schema": ...}, "its schema is not", id="something else"),
         pytest.param({"score": ...}, "no column 'score'", id="no score"),
         pytest.param({"score": 1.5}, "'score' is 1.5", id="score out of range"),
+        pytest.param({"novelty": -1}, "'novelty' is -1", id="novelty out of range"),
+        pytest.param({"boundaries": 0.7}, "'boundaries' is no list", id="no boundaries"),
+        pytest.param({"boundaries": ["high"]}, "'boundaries' is no number", id="a boundary of no number"),
         pytest.param({"tier": ...}, "no column 'tier'", id="no tier"),
         pytest.param({"policy": 3}, "'policy' is no text", id="policy of no name"),
         pytest.param({"prompt_tokens": -1}, "'prompt_tokens' is -1", id="negative tokens"),

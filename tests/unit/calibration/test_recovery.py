@@ -5,8 +5,9 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from steersman.calibration import recovery
-from steersman.calibration.bootstrap import Floats, Resampling
+from steersman.calibration.bootstrap import Resampling
 from steersman.classifier.errors import DataError
+from steersman.classifier.evaluation.bootstrap import Floats
 
 FEW = Resampling(resamples=20)
 ROWS = st.lists(st.tuples(st.floats(0, 1), st.sampled_from([-1.0, 0.0, 1.0])), min_size=1, max_size=50)

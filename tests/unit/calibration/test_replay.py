@@ -10,7 +10,7 @@ from fakes.logged import a_logged
 from steersman.calibration.bootstrap import Resampling
 from steersman.calibration.decisions import Logged
 from steersman.calibration.replay import PER, Labels, Replay, WhatIf, replay
-from steersman.router.model import Price
+from steersman.router.model import Fallback, OutOfDomain, Price
 
 FEW = Resampling(resamples=10)
 PRICES = {"weak": Price(1.0, 2.0), "strong": Price(10.0, 20.0)}
@@ -31,8 +31,9 @@ def played(
     tiers: tuple[str, ...] = ("weak", "strong"),
     prices: dict[str, Price] | None = None,
     labels: Labels | None = None,
+    rule: OutOfDomain | None = None,
 ) -> Replay:
-    return replay(decisions, WhatIf(tiers, boundaries, prices or PRICES), labels or {}, FEW)
+    return replay(decisions, WhatIf(tiers, boundaries, prices or PRICES, rule), labels or {}, FEW)
 
 
 SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=30)
@@ -75,6 +76,50 @@ def test_what_no_boundary_decided_stays_and_is_counted(changes: dict[str, object
     found = played([a_logged(0.9, **changes), a_logged(0.9)], 0.95)
     assert found.kept == {why: 1}
     assert found.moved == 1
+
+
+def novel(score: float, *, tier: str, rule: str = "proportional") -> Logged:
+    """A decision out of domain."""
+    return a_logged(
+        score, novelty=1.0, tier=tier, wanted_tier=tier, reason="OUT_OF_DOMAIN", out_of_domain=rule
+    )
+
+
+@pytest.mark.parametrize("rule", Fallback)
+def test_the_same_rule_for_queries_out_of_domain_changes_nothing(rule: Fallback) -> None:
+    tiers = {Fallback.WEAK: "weak", Fallback.STRONG: "strong"}
+    decisions = [
+        novel(n / 40, tier=tiers.get(rule, "strong" if n % 3 else "weak"), rule=rule.value) for n in range(40)
+    ]
+    found = played(decisions, 0.7, rule=OutOfDomain(rule=rule))
+    assert (found.moved, found.out_of_domain, found.kept) == (0, 40, {})
+
+
+def test_a_rule_that_is_new_takes_queries_out_of_domain_from_their_scores() -> None:
+    decisions = [a_logged(0.9, novelty=0.95) for _ in range(10)] + [a_logged(0.9)]
+    found = played(decisions, 0.7, rule=OutOfDomain(0.9, Fallback.WEAK))
+    assert (found.moved, found.out_of_domain) == (10, 10)
+
+
+def test_a_new_proportional_rule_draws_a_tier_in_the_planned_shares() -> None:
+    decisions = [a_logged(0.9, novelty=0.95) for _ in range(600)]
+    found = played(decisions, 0.7, rule=OutOfDomain(0.9))
+    assert found.shares["strong"].replayed.value == pytest.approx(0.3, abs=0.08)
+    assert played(decisions, 0.7, rule=OutOfDomain(0.9)) == found
+
+
+def test_without_a_rule_queries_out_of_domain_go_by_their_scores() -> None:
+    found = played([novel(0.9, tier="weak"), novel(0.1, tier="weak")], 0.7, rule=None)
+    assert (found.moved, found.out_of_domain) == (1, 0)
+
+
+def test_another_boundary_moves_the_part_of_a_proportional_rule_that_lies_between() -> None:
+    decisions = [novel(0.1, tier="strong") for _ in range(300)] + [
+        novel(0.9, tier="weak") for _ in range(700)
+    ]
+    found = played(decisions, 0.85, rule=OutOfDomain())
+    assert found.shares["strong"].replayed.value == pytest.approx(0.15, abs=0.04)
+    assert found.moved == pytest.approx(150, abs=40), "none of those that were weak"
 
 
 def test_what_happened_to_a_wanted_tier_happens_again() -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from steersman.calibration.bootstrap import Floats, Resampling
+from steersman.calibration.bootstrap import Resampling
 from steersman.calibration.shares import Calibration, calibrate, rows_to_halve
+from steersman.classifier.evaluation.bootstrap import Floats
 
 FEW = Resampling(resamples=20)
 SCORES = st.lists(

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from steersman.classifier import labels
@@ -96,3 +97,13 @@ def test_a_message_never_tells_a_prompt(tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
         labels.read(written(tmp_path / "labels.jsonl", [*rows(), {"prompt": "a secret"}]))
     assert "secret" not in str(raised.value)
+
+
+def test_of_more_prompts_than_wanted_as_many_are_drawn_in_their_order(tmp_path: Path) -> None:
+    read = labels.read(written(tmp_path / "labels.jsonl", rows(50)))
+    drawn = read.draw(30, np.random.default_rng(0))
+    places = [read.texts.index(text) for text in drawn.texts]
+    assert len(drawn.texts) == 30
+    assert places == sorted(places)
+    assert drawn.gains.tolist() == read.gains[places].tolist()
+    assert read.draw(80, np.random.default_rng(0)).texts == read.texts

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steersman.classifier import artefact, methods
+from steersman.classifier import artefact, methods, training_data
 from steersman.classifier.battle_file import BattleFile
 from steersman.classifier.embeddings import DIRECTORY_VARIABLE
 from steersman.classifier.errors import ArtefactError, DataError
@@ -60,6 +60,20 @@ def test_its_artefact_is_loaded_by_what_the_manifest_says_and_scores_any_text(
         assert ((values >= 0) & (values <= 1)).all()
     assert np.isnan(scores.win_probability).tolist() == [name in OF_BYTES] * len(TEXTS)
     assert scores.truncated.tolist() == [False] * 8 + [True]
+
+
+def test_its_manifest_tells_how_good_it_is_with_intervals(
+    name: str, data: Path, embeddings: Path, tmp_path: Path
+) -> None:
+    train(name, data, embeddings, tmp_path / "out")
+    _, manifest = artefact.read(tmp_path / "out")
+    told = manifest["metrics"]
+    sources = told.get("leave_one_source_out_apgr", {})
+    answered = {each.folder for each in training_data.sources() if each.difficulty is None}
+    assert set(sources) == (set() if name == "random" else answered)
+    for each in (told["mean"], *sources.values()):
+        assert each["low"] <= each["value"] <= each["high"]
+        assert (each["low"] < each["high"]) == (name != "random")
 
 
 @pytest.mark.parametrize("name", methods.names())

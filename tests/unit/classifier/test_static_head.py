@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,33 @@ def test_the_manifest_names_what_the_head_came_from(trained: Path) -> None:
     assert set(manifest["versions"]) == {"steersman", "numpy", "tokenizers"}
     assert set(manifest["embeddings"]) == {"weights_sha256", "tokenizer_sha256"}
     assert manifest["seed"] == 0
+
+
+def test_a_source_that_cannot_be_fetched_may_be_missing_and_is_named(
+    data: Path, embeddings: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(data / "zeroeval_crux")
+    stages: set[str] = set()
+    static_head.train(
+        data,
+        out=tmp_path / "artefact",
+        seed=0,
+        environment={DIRECTORY_VARIABLE: str(embeddings)},
+        progress=lambda stage, _: stages.add(stage),
+    )
+    manifest = json.loads((tmp_path / "artefact" / artefact.MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["data_not_there"] == ["zeroeval_crux"]
+    assert "zeroeval_crux" not in [entry["folder"] for entry in manifest["data"]]
+    assert "without zeroeval_crux" in stages
+
+
+def test_a_source_that_can_be_fetched_may_not_be_missing(
+    data: Path, embeddings: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(data / "mmlu_pro")
+    with pytest.raises(DataError, match=r"steersman data fetch mmlu_pro --into"):
+        train(data, embeddings, tmp_path / "artefact")
+    assert not (tmp_path / "artefact").exists()
 
 
 def test_every_text_gets_all_four_answers(scorer: Scorer) -> None:

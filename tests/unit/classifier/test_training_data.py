@@ -118,5 +118,5 @@ def test_malformed_data_is_told_in_a_sentence(tmp_path: Path, content: bytes, me
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"holds 0"):
+    with pytest.raises(DataError, match=r"holds none"):
         training_data.read(tmp_path / "nowhere", SOURCE, forbidden=frozenset())

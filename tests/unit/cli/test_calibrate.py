@@ -22,6 +22,15 @@ policies:
 default_policy: auto
 """
 
+RESOURCE = """\
+apiVersion: steersman.dev/v1alpha1
+kind: RoutingPolicy
+metadata: {name: auto}
+spec:
+  tiers: [weak, strong]
+  threshold: 0.7  # agreed in May
+"""
+
 
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +112,23 @@ def test_a_policy_file_is_written_when_told_to(
     assert "has these boundaries already" in capsys.readouterr().out
 
 
+def test_a_resource_is_shown_and_written_when_told_to(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "auto.yaml"
+    file.write_text(RESOURCE)
+    assert calibrate("--log", log, "--share", "strong=0.1", "--policy-file", file) == 0
+    printed = capsys.readouterr().out
+    assert "-  threshold: 0.7  # agreed in May" in printed
+    assert "as it was; --write changes it" in printed
+    assert file.read_text() == RESOURCE
+    assert calibrate("--log", log, "--share", "strong=0.1", "--policy-file", file, "--write") == 0
+    written = file.read_text()
+    assert written.endswith("  # agreed in May\n")
+    assert yaml.safe_load(written)["spec"]["threshold"] == pytest.approx(0.9, abs=0.002)
+    assert [each.name for each in tmp_path.iterdir() if "partial" in each.name] == []
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -131,6 +157,30 @@ def test_traffic_that_drifts_is_warned_of(tmp_path: Path, capsys: pytest.Capture
     log = write_log(tmp_path / "drifting.jsonl", scores)
     assert calibrate("--log", log, "--share", "strong=0.3") == 0
     assert "beware: the traffic drifts" in capsys.readouterr().err
+
+
+def test_queries_out_of_domain_count_as_they_are_decided(
+    tmp_path: Path, policies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policies.write_text(POLICIES.replace("threshold: 0.7}", "threshold: 0.7, out_of_domain: {rule: strong}}"))
+    usual = write_log(tmp_path / "usual.jsonl", [n / 80 for n in range(80)])
+    novel = write_log(tmp_path / "novel.jsonl", [0.0] * 20, novelty=1.0)
+    file = tmp_path / "found.json"
+    arguments = ("--log", usual, novel, "--share", "strong=0.3", "--json", file)
+    assert calibrate(*arguments, "--policy-file", policies) == 0
+    assert "20 of them out of domain (novelty from 0.999 on): strong" in capsys.readouterr().out
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert found["out_of_domain"] == 20
+    assert found["boundaries"] == [pytest.approx(70 / 80, abs=0.02)], "10 of 80, and the 20"
+
+
+def test_prompts_without_a_word_are_out_of_domain(
+    artefact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps({"prompt": "?" * n}) + "\n" for n in range(1, 21)))
+    assert calibrate("--prompts", prompts, "--artefact", artefact, "--share", "strong=0.3") == 0
+    assert "20 of them out of domain (novelty from 0.999 on): proportional" in capsys.readouterr().out
 
 
 def test_prompts_are_scored_with_the_artefact(

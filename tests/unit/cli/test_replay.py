@@ -92,6 +92,22 @@ def test_boundaries_and_prices_may_be_tried_without_a_policy(
     assert difference(priced["usd"]) == pytest.approx(30 * 0.002 / 102 * 1000)
 
 
+def test_queries_out_of_domain_go_by_the_rule_of_the_policy_that_is_tried(
+    tmp_path: Path, policies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = write_log(tmp_path / "novel.jsonl", [0.9] * 5, novelty=0.95)
+    policies.write_text(
+        POLICIES.replace("threshold: 0.9", "threshold: 0.5, out_of_domain: {novelty: 0.9, rule: weak}")
+    )
+    file = tmp_path / "found.json"
+    tried = found("--log", log, "--policy-file", policies, "--policy", "thrifty", file=file)
+    assert (tried["moved"], tried["out_of_domain"]) == (5, 5)
+    what_if = tried["what_if"]
+    assert isinstance(what_if, dict)
+    assert what_if["out_of_domain"] == {"novelty": 0.9, "rule": "weak"}
+    assert "5 decisions, 5 would have moved; 5 out of domain: weak" in capsys.readouterr().out
+
+
 def test_quality_is_told_where_labels_are_known(
     log: Path, policies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,13 +128,19 @@ def test_quality_is_told_where_labels_are_known(
         pytest.param(["--boundaries", "0.2,0.4"], "2 tiers, which need 1 boundaries", id="boundaries"),
         pytest.param(["--price", "dear=1:2"], "names no tier dear", id="unknown tier"),
         pytest.param(["--traffic", "other"], "no decision of policy other", id="no traffic"),
+        pytest.param(["--policy-file", "RESOURCE"], "resources, which have no prices", id="resources"),
         pytest.param(["--labels", "nowhere"], "cannot read nowhere", id="no labels"),
     ],
 )
 def test_what_went_wrong_is_one_sentence_and_status_1(
     log: Path, policies: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert replay("--log", log, "--policy-file", policies, *arguments) == 1
+    resource = policies.with_name("auto.yaml")
+    resource.write_text("kind: RoutingPolicy\n")
+    files = {"RESOURCE": resource}
+    assert (
+        replay("--log", log, "--policy-file", policies, *(files.get(each, each) for each in arguments)) == 1
+    )
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,15 @@ def unscored() -> Record:
         DECISION_ID, "weak", "strong", Reason.TIER_UNAVAILABLE, a_policy(), (0.75,), scored, truncated=False
     )
     return Record(decision=decision)
+
+
+@pytest.fixture
+def novel(record: Record) -> Record:
+    """A record of a query out of domain."""
+    assert record.decision is not None
+    scored = Scored(Assessment(0.875, 0.625, 1.0, truncated=False), CacheState.L2_HIT, None, IDENTITY)
+    record.decision = replace(record.decision, reason=Reason.OUT_OF_DOMAIN, scored=scored)
+    return record
 
 
 @pytest.fixture

@@ -8,7 +8,19 @@ from hypothesis import given, strategies as st
 
 from fakes.catalogue import a_resource
 from steersman.router.catalogue import CatalogueError, parse, parse_resource
-from steersman.router.model import Capabilities, Catalogue, Fallback, Price, UpstreamSpec, WhenCold
+from steersman.router.model import (
+    ALL_RIGHTS,
+    NO_RIGHTS,
+    Capabilities,
+    Catalogue,
+    Fallback,
+    OutOfDomain,
+    Price,
+    Rights,
+    UpstreamSpec,
+    WhenCold,
+)
+from steersman.router.quotas import DAY, MINUTE, Kind, Quota, Quotas
 
 GOOD = """
 tiers:
@@ -27,7 +39,13 @@ tiers:
     capabilities: { context_window: 128000, images: true }
 policies:
   auto: { tiers: [weak, strong], threshold: 0.7 }
-  careful: { tiers: [weak, strong], boundaries: [0.2], fallback: strong, tier_fallback: false, when_cold: wait }
+  careful:
+    tiers: [weak, strong]
+    boundaries: [0.2]
+    fallback: strong
+    out_of_domain: { novelty: 0.9, rule: weak }
+    tier_fallback: false
+    when_cold: wait
   cheap: { tiers: [weak] }
 default_policy: auto
 """
@@ -69,6 +87,7 @@ def test_policies_are_read_with_all_that_they_are() -> None:
     assert (careful.name, careful.tiers, careful.boundaries) == ("careful", ("weak", "strong"), (0.2,))
     assert (careful.fallback, careful.tier_fallback) == (Fallback.STRONG, False)
     assert careful.when_cold is WhenCold.WAIT
+    assert careful.out_of_domain == OutOfDomain(0.9, Fallback.WEAK)
 
 
 def test_a_threshold_is_short_for_one_boundary() -> None:
@@ -79,6 +98,23 @@ def test_what_a_policy_does_not_say_has_a_default() -> None:
     auto = read().policies["auto"]
     assert (auto.fallback, auto.tier_fallback) == (Fallback.PROPORTIONAL, True)
     assert auto.when_cold is WhenCold.OTHER
+    assert auto.out_of_domain == OutOfDomain(0.999, Fallback.PROPORTIONAL)
+
+
+def test_half_a_rule_for_queries_out_of_domain_keeps_the_default_of_the_rest() -> None:
+    for written, expected in (
+        ("{ novelty: 0.95 }", OutOfDomain(0.95, Fallback.PROPORTIONAL)),
+        ("{ rule: strong }", OutOfDomain(0.999, Fallback.STRONG)),
+    ):
+        assert (
+            read(changed("{ novelty: 0.9, rule: weak }", written)).policies["careful"].out_of_domain
+            == expected
+        )
+
+
+def test_the_rule_may_be_that_the_score_decides_for_every_query() -> None:
+    text = changed("{ novelty: 0.9, rule: weak }", "{ rule: score }")
+    assert read(text).policies["careful"].out_of_domain is None
 
 
 def test_a_policy_may_have_one_tier_and_then_no_boundary() -> None:
@@ -96,6 +132,52 @@ def test_a_policys_version_changes_with_the_policy_and_with_nothing_else() -> No
     assert before["auto"].version != after["auto"].version
     assert before["careful"].version == after["careful"].version
     assert read().policies["auto"].version == before["auto"].version
+
+
+TENANTS = """
+tenants:
+  search: { policies: [auto, from-a-resource], tiers: [weak, strong], default_policy: auto }
+  operations: { limits: { requests_per_minute: 600, usd_per_month: 25, when_strong_is_spent: weak } }
+"""
+
+
+def test_what_a_tenant_may_ask_for_is_read() -> None:
+    catalogue = read(GOOD + TENANTS)
+    assert catalogue.rights("search") == Rights(
+        frozenset({"auto", "from-a-resource"}), frozenset({"weak", "strong"}), "auto"
+    )
+    assert catalogue.rights("operations") == Rights(
+        quotas=Quotas(
+            (
+                Quota("requests_per_minute", Kind.REQUESTS, 600.0, MINUTE),
+                Quota("usd_per_month", Kind.USD, 25.0, 30 * DAY),
+            ),
+            weak_when_spent=True,
+        )
+    )
+    assert catalogue.rights("stranger") == NO_RIGHTS
+
+
+def test_without_tenants_everybody_may_ask_for_everything() -> None:
+    assert read().rights("anybody") == ALL_RIGHTS
+
+
+@pytest.mark.parametrize(
+    ("tenants", "complaint"),
+    [
+        ("{search: {tiers: [strongest]}}", "tenant search names tiers that do not exist: strongest"),
+        (
+            "{search: {policies: [cheap], default_policy: auto}}",
+            "tenant search may not use its own default_policy",
+        ),
+        ("{search: {policy: auto}}", "tenants.search.policy"),
+        ("{search: {limits: {requests_per_minute: 0}}}", "tenants.search.limits.requests_per_minute"),
+        ("{search: {limits: {requests_per_second: 1}}}", "tenants.search.limits.requests_per_second"),
+        ("{Search Team: {}}", "tenants.Search Team"),
+    ],
+)
+def test_a_right_that_cannot_be_is_a_fault(tenants: str, complaint: str) -> None:
+    assert complaint in fault(f"{GOOD}tenants: {tenants}")
 
 
 def test_a_key_is_not_shown() -> None:
@@ -138,6 +220,22 @@ def test_a_key_is_not_shown() -> None:
         pytest.param("cheap:", "strong:", "file", "strong names both", id="ambiguous name"),
         pytest.param("  cheap:", "  Cheap Policy:", "policies.Cheap Policy", "pattern", id="name"),
         pytest.param("fallback: strong", "fallback: luck", "careful.fallback", "proportional", id="fallback"),
+        pytest.param(
+            "novelty: 0.9", "novelty: 0", "careful.out_of_domain.novelty", "greater than 0", id="all novel"
+        ),
+        pytest.param(
+            "novelty: 0.9", "novelty: 99", "careful.out_of_domain.novelty", "equal to 1", id="percent"
+        ),
+        pytest.param("novelty: 0.9", "novelty: .nan", "careful.out_of_domain.novelty", "", id="NaN novelty"),
+        pytest.param(
+            "rule: weak",
+            "rule: cheap",
+            "careful.out_of_domain.rule",
+            "'proportional', 'strong', 'weak' or 'score'",
+            id="rule",
+        ),
+        pytest.param("{ novelty: 0.9, rule: weak }", "weak", "careful.out_of_domain", "", id="no object"),
+        pytest.param("novelty: 0.9", "novel: 0.9", "careful.out_of_domain.novel", "Extra", id="misspelt"),
         pytest.param("kind: backend", "kind: telnet", "tiers.weak.upstream.kind", "backend", id="kind"),
         pytest.param(
             "kind: backend", "kind: openai", "tiers.weak.upstream", "openai has a url and no", id="no url"
@@ -245,6 +343,7 @@ def test_a_resource_says_the_same_as_the_file_and_is_the_same_version() -> None:
         "tiers": ["weak", "strong"],
         "boundaries": [0.2],
         "fallback": "Strong",
+        "outOfDomain": {"novelty": 0.9, "rule": "Weak"},
         "tierFallback": False,
         "whenCold": "Wait",
     }
@@ -260,6 +359,10 @@ def test_a_resource_says_the_same_as_the_file_and_is_the_same_version() -> None:
         pytest.param({"tiers": ["a"], "budget": 3}, "budget", id="a field of a later version"),
         pytest.param({"tiers": "a"}, "tiers", id="another type"),
         pytest.param({"tiers": ["a"], "fallback": 3}, "fallback", id="no choice"),
+        pytest.param(
+            {"tiers": ["a"], "outOfDomain": {"rule": "Coin"}}, "outOfDomain.rule", id="another rule"
+        ),
+        pytest.param({"tiers": ["a"], "outOfDomain": {"rule": 3}}, "outOfDomain.rule", id="no rule"),
         pytest.param({"tiers": ["a"], "whenCold": "Never"}, "whenCold", id="another choice"),
     ],
 )

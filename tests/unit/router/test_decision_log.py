@@ -14,6 +14,7 @@ from fakes.router import a_request, router_on_fakes
 from steersman.router.accounting import Ledgers, Record
 from steersman.router.decision_log import SCHEMA, DecisionLog, sampled
 from steersman.router.ids import new_id
+from steersman.router.model import Caller
 from steersman.runtime.tasks import BackgroundTasks
 
 CANARY = "a-canary-in-a-prompt"
@@ -51,7 +52,7 @@ class Logged:
 
 async def test_a_decision_becomes_a_line_of_numbers_and_known_names(record: Record) -> None:
     logged = Logged()
-    record.tenant = "team-a"
+    record.caller = Caller("team-a", key="0a1b2c")
     async with logged.writing():
         logged.log.closed(record)
     (line,) = logged.sink.decisions
@@ -60,6 +61,7 @@ async def test_a_decision_becomes_a_line_of_numbers_and_known_names(record: Reco
         "schema": SCHEMA,
         "id": "0198f0c0ffee7000800000000000beef",
         "tenant": "team-a",
+        "key": "0a1b2c",
         "policy": "auto",
         "policy_version": "v-of-auto",
         "boundaries": [0.75],
@@ -70,6 +72,7 @@ async def test_a_decision_becomes_a_line_of_numbers_and_known_names(record: Reco
         "score": 0.875,
         "win_probability": 0.625,
         "novelty": 0.25,
+        "out_of_domain": None,
         "truncated": True,
         "classifier": {"name": "fake", "version": "1", "artefact_digest": "c0ffee"},
         "cache": "MISS",
@@ -97,6 +100,15 @@ async def test_what_is_not_known_is_null(unscored: Record, without_win_probabili
     assert first["reason"] == "TIER_UNAVAILABLE"
     assert second["score"] == 0.875
     assert second["win_probability"] is None
+
+
+async def test_the_rule_that_decided_a_query_out_of_domain_stands_in_its_line(novel: Record) -> None:
+    logged = Logged()
+    async with logged.writing():
+        logged.log.closed(novel)
+    (line,) = logged.sink.decisions
+    assert (line["reason"], line["out_of_domain"]) == ("OUT_OF_DOMAIN", "proportional")
+    assert (line["score"], line["novelty"]) == (0.875, 1.0)
 
 
 async def test_a_request_refused_before_its_decision_leaves_no_line() -> None:

@@ -17,6 +17,7 @@ def test_a_decision_is_told_in_headers(record: Record) -> None:
         "x-steersman-policy-version": "v-of-auto",
         "x-steersman-cache": "MISS",
         "x-steersman-score": "0.8750",
+        "x-steersman-novelty": "0.2500",
         "x-steersman-threshold": "0.75",
         "x-steersman-overhead-ms": "15.000",
         "x-steersman-retries": "1",
@@ -33,6 +34,11 @@ def test_a_failure_of_the_classifier_takes_the_scores_place(unscored: Record) ->
     assert headers["x-steersman-reason"] == "TIER_UNAVAILABLE"
     assert headers["x-steersman-cache"] == "BYPASSED"
     assert "x-steersman-score" not in headers
+
+
+def test_a_query_out_of_domain_is_told_with_its_novelty(novel: Record) -> None:
+    headers = decision_headers(novel)
+    assert (headers["x-steersman-reason"], headers["x-steersman-novelty"]) == ("OUT_OF_DOMAIN", "1.0000")
 
 
 def test_a_wait_is_told_and_is_no_overhead(record: Record) -> None:

@@ -66,6 +66,7 @@ async def test_the_headers_tell_the_decision(
         "cache": "MISS",
         "retries": "0",
         "score": "0.8000",
+        "novelty": "0.2500",
         "threshold": "0.7",
     }
     assert "classify;dur=" in headers["Server-Timing"]

@@ -40,6 +40,15 @@ def test_a_method_without_a_win_probability_tells_none(without_win_probability: 
     assert message.HasField("novelty")
 
 
+def test_a_query_out_of_domain_is_told_also_where_another_reason_stands(novel: Record) -> None:
+    assert novel.decision is not None
+    message = messages.decision(novel)
+    assert (message.reason, message.novelty) == (decision_pb2.DECISION_REASON_OUT_OF_DOMAIN, 1.0)
+    assert message.out_of_domain
+    novel.decision = replace(novel.decision, tier="weak", reason=Reason.TIER_COLD)
+    assert messages.decision(novel).out_of_domain
+
+
 def test_a_failure_of_the_classifier_is_told_and_no_score(unscored: Record) -> None:
     message = messages.decision(unscored)
     assert message.classifier_failure == decision_pb2.DECISION_REASON_CLASSIFIER_TIMEOUT

@@ -182,6 +182,13 @@ async def test_no_prompt_and_nothing_else_without_bound_is_in_a_label(measured: 
     assert [(name, value) for name, value in measured.labels() if value not in allowed[name]] == []
 
 
+def test_queries_out_of_domain_are_counted_by_policy(measured: Measured, novel: Record) -> None:
+    measured.metrics.closed(novel)
+    assert measured.value("steersman_out_of_domain_total", policy="auto") == 1
+    of_reason = {"policy": "auto", "tier": "strong", "reason": "OUT_OF_DOMAIN", "cache": "L2_HIT"}
+    assert measured.value("steersman_decisions_total", **of_reason) == 1
+
+
 def test_a_requests_span_says_what_the_record_says(measured: Measured, record: Record) -> None:
     span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("request")
     with trace.use_span(span):
@@ -199,6 +206,13 @@ def test_attributes_follow_the_conventions_of_generative_ai(record: Record) -> N
     assert told["gen_ai.response.finish_reasons"] == ["stop"]
     assert (told["steersman.score"], told["steersman.win_probability"]) == (0.875, 0.625)
     assert told["steersman.classifier.artefact"] == "c0ffee"
+
+
+def test_a_query_out_of_domain_is_an_attribute(novel: Record) -> None:
+    assert novel.decision is not None
+    told = attributes(novel, novel.decision)
+    assert (told["steersman.reason"], told["steersman.novelty"]) == ("OUT_OF_DOMAIN", 1.0)
+    assert told["steersman.out_of_domain"] is True
 
 
 def test_a_wait_is_an_attribute_where_there_was_one(record: Record) -> None:

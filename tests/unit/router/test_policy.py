@@ -3,17 +3,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 import pytest
 from hypothesis import given, strategies as st
 
 from fakes.catalogue import a_policy, a_tier
 from fakes.classifier import assessment
-from steersman.router import policy as rule, routing
-from steersman.router.model import Fallback, Needs, Policy, Reason, Scored, Tier
+from steersman.router import policy as rule
+from steersman.router.model import Fallback, Needs, OutOfDomain, Policy, Reason, Scored, Tier
 from steersman.runtime.errors import InvalidRequest
 
 NAMES = ("nano", "small", "medium", "large")
+
+NOVEL: Final = 0.999
+"""Novelty from which on a query is out of domain, unless a policy says otherwise."""
 
 shares = st.floats(min_value=0.0, max_value=1.0)
 needs = st.builds(
@@ -54,6 +58,7 @@ def chosen(
     policy: Policy,
     score: float | None,
     *,
+    novelty: float = 0.25,
     failure: Reason | None = None,
     stand_in: Callable[[], float] = lambda: 0.0,
     boundaries: Sequence[float] | None = None,
@@ -63,7 +68,7 @@ def chosen(
     return rule.choose(
         policy,
         boundaries=policy.boundaries if boundaries is None else boundaries,
-        scored=Scored(None if score is None else assessment(score), failure=failure),
+        scored=Scored(None if score is None else assessment(score, novelty=novelty), failure=failure),
         stand_in=stand_in,
         tiers=tiers or able(*policy.tiers),
         needs=needed or Needs(),
@@ -189,7 +194,7 @@ def test_a_proportional_fallback_keeps_the_planned_strong_share(threshold: float
     count = 4000
     policy = a_policy(boundaries=[threshold])
     texts = [f"query number {number}" for number in range(count)]
-    tiers = [chosen(policy, None, stand_in=partial(routing._uniform, text))[0] for text in texts]
+    tiers = [chosen(policy, None, stand_in=partial(rule.stand_in_of, text))[0] for text in texts]
     planned = 1.0 - threshold
     deviation = math.sqrt(planned * (1.0 - planned) / count)
     assert tiers.count("strong") / count == pytest.approx(planned, abs=4 * deviation)
@@ -197,15 +202,80 @@ def test_a_proportional_fallback_keeps_the_planned_strong_share(threshold: float
 
 @given(st.text())
 def test_the_stand_in_for_a_score_is_in_range_and_the_same_for_the_same_text(text: str) -> None:
-    assert 0.0 <= routing._uniform(text) < 1.0
-    assert routing._uniform(text) == routing._uniform(text)
+    assert 0.0 <= rule.stand_in_of(text) < 1.0
+    assert rule.stand_in_of(text) == rule.stand_in_of(text)
+
+
+def never() -> float:
+    raise AssertionError("nobody should ask")
 
 
 def test_a_score_leaves_the_stand_in_alone() -> None:
-    def never() -> float:
-        raise AssertionError("nobody should ask")
-
     assert chosen(a_policy(), 0.9, stand_in=never)[0] == "strong"
+
+
+@pytest.mark.parametrize("novelty", [NOVEL, 1.0])
+def test_a_query_out_of_domain_is_decided_proportionally_unless_its_policy_says_otherwise(
+    novelty: float,
+) -> None:
+    policy = a_policy(boundaries=[0.7])
+    assert chosen(policy, 0.9, novelty=novelty, stand_in=lambda: 0.6) == ("weak", Reason.OUT_OF_DOMAIN)
+    assert chosen(policy, 0.1, novelty=novelty, stand_in=lambda: 0.8) == ("strong", Reason.OUT_OF_DOMAIN)
+
+
+def test_a_query_that_is_a_little_less_novel_is_decided_by_its_score() -> None:
+    below = math.nextafter(NOVEL, 0)
+    assert chosen(a_policy(), 0.9, novelty=below, stand_in=never) == ("strong", Reason.SCORE)
+
+
+@pytest.mark.parametrize(
+    ("instead", "tier"),
+    [(Fallback.WEAK, "nano"), (Fallback.STRONG, "large"), (Fallback.PROPORTIONAL, "medium")],
+)
+@pytest.mark.parametrize("boundaries", [[0.25, 0.5, 0.75], [0.0, 0.5, 1.0]])
+def test_the_policys_rule_decides_for_a_query_out_of_domain(
+    instead: Fallback, tier: str, boundaries: list[float]
+) -> None:
+    policy = a_policy(tiers=NAMES, boundaries=boundaries, out_of_domain=OutOfDomain(0.9, instead))
+    decided = chosen(policy, 0.3, novelty=0.95, stand_in=lambda: 0.6)
+    assert decided == (tier, Reason.OUT_OF_DOMAIN)
+
+
+@given(shares)
+def test_without_a_rule_the_score_decides_however_novel_a_query_is(novelty: float) -> None:
+    policy = a_policy(out_of_domain=None)
+    assert chosen(policy, 0.9, novelty=novelty, stand_in=never) == ("strong", Reason.SCORE)
+
+
+@given(st.floats(min_value=0.0, max_value=1.0, exclude_min=True))
+def test_nothing_is_out_of_domain_to_a_method_that_knows_no_novelty(novelty: float) -> None:
+    policy = a_policy(out_of_domain=OutOfDomain(novelty))
+    assert chosen(policy, 0.9, novelty=0.0, stand_in=never) == ("strong", Reason.SCORE)
+
+
+@given(policies(min_tiers=2), st.text(), shares)
+def test_a_text_gets_the_same_tier_out_of_domain_as_without_a_classifier(
+    policy: Policy, text: str, score: float
+) -> None:
+    alike = a_policy(tiers=policy.tiers, boundaries=policy.boundaries)
+    own = partial(rule.stand_in_of, text)
+    assert chosen(alike, score, novelty=1.0, stand_in=own)[0] == chosen(alike, None, stand_in=own)[0]
+
+
+def test_the_callers_own_boundary_holds_for_a_query_out_of_domain_too() -> None:
+    decided = chosen(a_policy(), 0.1, novelty=1.0, stand_in=lambda: 0.5, boundaries=[0.4])
+    assert decided == ("strong", Reason.OUT_OF_DOMAIN)
+
+
+def test_a_capability_goes_before_the_rule_for_queries_out_of_domain() -> None:
+    policy = a_policy(out_of_domain=OutOfDomain(rule=Fallback.WEAK))
+    tiers = {"weak": a_tier("weak"), "strong": a_tier("strong", images=True)}
+    decided = chosen(policy, 0.9, novelty=1.0, tiers=tiers, needed=Needs(images=True))
+    assert decided == ("strong", Reason.CAPABILITY)
+
+
+def test_a_policy_with_one_tier_has_nothing_out_of_domain() -> None:
+    assert chosen(a_policy(tiers=["only"], boundaries=[]), 0.5, novelty=1.0)[1] is Reason.SINGLE_TIER
 
 
 def test_a_caller_gets_the_tier_that_it_names() -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from steersman.router.adapters.policy_file import PolicyFile
-from steersman.router.catalogue import CatalogueError
+from steersman.router.adapters.policy_file import policy_file
 from steersman.router.model import Catalogue
+from steersman.runtime.watched_file import NotUsable
 
 POLICY = """
 tiers:
@@ -35,7 +35,7 @@ class Watched:
         self.told: list[str] = []
         self.failing = False
         self._news = asyncio.Event()
-        self.file = PolicyFile(path, self.apply, self.tell, interval=0.001)
+        self.file = policy_file(path, self.apply, self.tell, interval=0.001)
 
     async def apply(self, catalogue: Catalogue) -> None:
         if self.failing:
@@ -84,7 +84,7 @@ async def test_a_file_is_taken_at_the_start(watched: Watched) -> None:
 
 async def test_a_bad_file_at_the_start_is_an_error(watched: Watched) -> None:
     watched.path.write_text(BAD)
-    with pytest.raises(CatalogueError):
+    with pytest.raises(NotUsable, match="policy file"):
         await watched.file.load()
     assert watched.applied == []
 

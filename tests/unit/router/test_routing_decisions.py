@@ -7,9 +7,10 @@ import pytest
 from fakes.catalogue import THRESHOLD, a_catalogue, a_policy, a_tier
 from fakes.classifier import IDENTITY
 from fakes.router import RouterOnFakes, a_request, router_on_fakes
-from steersman.router.model import CacheState, Fallback, Reason
+from steersman.router.model import CacheState, Fallback, OutOfDomain, Reason
 from steersman.runtime.errors import (
     InvalidRequest,
+    Unavailable,
     UnknownModel,
 )
 
@@ -135,3 +136,70 @@ async def test_a_proportional_fallback_gives_the_same_text_the_same_tier(router:
     for number in range(50):
         request = a_request(f"query number {number}")
         assert (await router.decided(request)).tier == (await other.decided(request)).tier
+
+
+async def test_queries_out_of_domain_keep_the_strong_share_whatever_their_scores(
+    router: RouterOnFakes,
+) -> None:
+    router.hard()
+    router.classifier.novelty = lambda _: 1.0
+    decisions = [await router.decided(a_request(f"query number {n}")) for n in range(400)]
+    strong = [decision.tier for decision in decisions].count("strong")
+    assert strong / 400 == pytest.approx(1 - THRESHOLD, abs=0.09)
+    assert {decision.reason for decision in decisions} == {Reason.OUT_OF_DOMAIN}
+
+
+async def test_a_query_out_of_domain_is_told_with_its_score_and_its_novelty(router: RouterOnFakes) -> None:
+    router.classifier.novelty = lambda _: 0.9995
+    decision = await router.decided()
+    assert decision.out_of_domain is Fallback.PROPORTIONAL
+    assert decision.scored.assessment is not None
+    assert (decision.scored.assessment.score, decision.scored.assessment.novelty) == (0.5, 0.9995)
+
+
+async def test_a_cached_query_is_out_of_domain_as_it_was_wherever_it_is_found(router: RouterOnFakes) -> None:
+    router.hard()
+    router.classifier.novelty = lambda _: 1.0
+    router.routing.catalogue = a_catalogue(a_policy(out_of_domain=OutOfDomain(rule=Fallback.WEAK)))
+    asked = await router.decided()
+    known = await router.decided()
+    other = await router_on_fakes(router.routing.catalogue)
+    other.store.entries = router.store.entries
+    shared = await other.decided()
+    assert [each.scored.cache for each in (asked, known, shared)] == [
+        CacheState.MISS,
+        CacheState.L1_HIT,
+        CacheState.L2_HIT,
+    ]
+    assert {(each.tier, each.reason) for each in (asked, known, shared)} == {("weak", Reason.OUT_OF_DOMAIN)}
+
+
+async def test_a_change_of_the_rule_does_not_ask_the_classifier_again(router: RouterOnFakes) -> None:
+    router.hard()
+    router.classifier.novelty = lambda _: 0.95
+    assert (await router.decided()).reason is Reason.SCORE
+    router.routing.catalogue = a_catalogue(a_policy(out_of_domain=OutOfDomain(0.9, Fallback.WEAK)))
+    decision = await router.decided()
+    assert (decision.tier, decision.reason) == ("weak", Reason.OUT_OF_DOMAIN)
+    assert decision.scored.cache is CacheState.L1_HIT
+
+
+async def test_a_query_out_of_domain_stays_one_when_another_tier_answers(router: RouterOnFakes) -> None:
+    router.classifier.novelty = lambda _: 1.0
+    router.routing.catalogue = a_catalogue(a_policy(out_of_domain=OutOfDomain(rule=Fallback.STRONG)))
+    router.strong.error = Unavailable("gone", reason="ENGINE_UNREACHABLE")
+    await router.routing.complete(a_request())
+    decision = router.ledger.records[-1].decision
+    assert decision is not None
+    assert (decision.tier, decision.wanted_tier, decision.reason) == (
+        "weak",
+        "strong",
+        Reason.TIER_UNAVAILABLE,
+    )
+    assert decision.out_of_domain is Fallback.STRONG
+
+
+async def test_a_caller_who_names_a_tier_gets_it_however_novel_the_query_is(router: RouterOnFakes) -> None:
+    router.classifier.novelty = lambda _: 1.0
+    decision = await router.decided(a_request(model="strong"))
+    assert (decision.reason, decision.out_of_domain) == (Reason.OVERRIDE, None)

@@ -6,9 +6,9 @@ import pytest
 
 from fakes.classifier import IDENTITY, FakeClassifier, assessment
 from fakes.clock import FakeClock
-from fakes.score_store import FakeScoreStore
+from fakes.shared_store import FakeStore
 from steersman.router.demand import Demand
-from steersman.router.model import CacheState, ClassifierId, Reason, Scored, Stages
+from steersman.router.model import Assessment, CacheState, ClassifierId, Reason, Scored, Stages
 from steersman.router.scoring import Key, Scorer
 from steersman.runtime.deadline import Deadline
 
@@ -20,7 +20,7 @@ class Scoring:
 
     def __init__(self) -> None:
         self.classifier = FakeClassifier()
-        self.store = FakeScoreStore()
+        self.store = FakeStore[Assessment]()
         self.demand = Demand()
         self.clock = FakeClock()
         self.key = Key(b"secret", 8192)

@@ -82,6 +82,8 @@ def test_defaults_are_as_promised() -> None:
             "longest_seconds": 60.0,
             "at_once": 16,
         },
+        "identity": {"key_file": None},
+        "sessions": {"ttl_seconds": 3600, "local_entries": 50_000},
         "decision_log": {
             "path": "",
             "sample_rate": 1.0,

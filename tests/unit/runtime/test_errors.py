@@ -15,6 +15,8 @@ def every_class(of: type[Error] = Error) -> list[type[Error]]:
 EXAMPLES: list[Error] = [
     errors.InvalidRequest("messages[2].content", "is empty"),
     errors.UnknownModel("model", "names no tier"),
+    errors.Unauthenticated("who are you?"),
+    errors.Forbidden("not you", reason="NOT_YOURS"),
     errors.TooLarge("too much"),
     errors.Overloaded("full", reason="QUEUE_FULL", retry_after_seconds=2.5),
     errors.Unavailable("away", reason="ENGINE_UNREACHABLE", retry_after_seconds=7),

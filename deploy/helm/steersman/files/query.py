@@ -1,11 +1,13 @@
 """What `helm test` runs: one query by gRPC and one by HTTP, through the Services and on to an engine.
 
-Called with the target of the gRPC API, HOST:PORT of the HTTP API, a policy, and the seconds that all of it may take.
-What is not available yet, as right after an install, is asked for again, as callers should.
+Called with the target of the gRPC API, HOST:PORT of the HTTP API, a policy, and the seconds that all of it may take. An
+API key is taken from the variable API_KEY. What is not available yet, as right after an install, is asked for again, as
+callers should.
 """
 
 import http.client
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +26,12 @@ class Unavailable(Exception):
     """Nobody could answer now."""
 
 
+def authorization() -> dict[str, str]:
+    """What shows who asks, as gRPC metadata or as an HTTP header."""
+    key = os.environ.get("API_KEY")
+    return {"authorization": f"Bearer {key}"} if key else {}
+
+
 def by_grpc(target: str, policy: str, timeout: float) -> None:
     """Ask over gRPC; ends with the status of the RPC, or where the answer is empty."""
     message = chat_pb2.ChatMessage(role=chat_pb2.ROLE_USER, content=QUESTION)
@@ -35,7 +43,9 @@ def by_grpc(target: str, policy: str, timeout: float) -> None:
     with grpc.insecure_channel(target) as channel:
         stub = router_service_pb2_grpc.RouterServiceStub(channel)
         try:
-            answer = stub.Complete(request, timeout=timeout, wait_for_ready=True)
+            answer = stub.Complete(
+                request, timeout=timeout, wait_for_ready=True, metadata=tuple(authorization().items())
+            )
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 raise Unavailable(f"gRPC: {error.details()}") from None
@@ -49,9 +59,8 @@ def by_http(address: str, policy: str, timeout: float) -> None:
     """Ask over OpenAI's API; ends with the response, or where the answer is empty."""
     body = {"model": policy, "max_tokens": LONGEST, "messages": [{"role": "user", "content": QUESTION}]}
     connection = http.client.HTTPConnection(address, timeout=timeout)
-    connection.request(
-        "POST", "/v1/chat/completions", json.dumps(body), headers={"content-type": "application/json"}
-    )
+    headers = {"content-type": "application/json", **authorization()}
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), headers=headers)
     response = connection.getresponse()
     text = response.read().decode()
     if response.status == http.client.SERVICE_UNAVAILABLE:

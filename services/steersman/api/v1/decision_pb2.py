@@ -25,25 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsteersman/api/v1/decision.proto\x12\x10steersman.api.v1\x1a\x1egoogle/protobuf/duration.proto\"\xc9\x03\n\x08\x44\x65\x63ision\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04tier\x18\x02 \x01(\t\x12\x13\n\x0bwanted_tier\x18\x03 \x01(\t\x12\x30\n\x06reason\x18\x04 \x01(\x0e\x32 .steersman.api.v1.DecisionReason\x12\x12\n\x05score\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x1c\n\x0fwin_probability\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12\x14\n\x07novelty\x18\x07 \x01(\x02H\x02\x88\x01\x01\x12\x11\n\ttruncated\x18\x08 \x01(\x08\x12\x12\n\nboundaries\x18\t \x03(\x02\x12\x0e\n\x06policy\x18\n \x01(\t\x12\x16\n\x0epolicy_version\x18\x0b \x01(\t\x12\x30\n\nclassifier\x18\x0c \x01(\x0b\x32\x1c.steersman.api.v1.Classifier\x12+\n\x05\x63\x61\x63he\x18\r \x01(\x0e\x32\x1c.steersman.api.v1.CacheState\x12<\n\x12\x63lassifier_failure\x18\x0e \x01(\x0e\x32 .steersman.api.v1.DecisionReasonB\x08\n\x06_scoreB\x12\n\x10_win_probabilityB\n\n\x08_novelty\"D\n\nClassifier\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x17\n\x0f\x61rtefact_digest\x18\x03 \x01(\t\"\x91\x02\n\x08Overhead\x12,\n\tadmission\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x63\x61\x63he\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x63lassify\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x64\x65\x63ide\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64ispatch\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"P\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x03\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x03\x12\x15\n\rcached_tokens\x18\x03 \x01(\x03\"?\n\x04\x43ost\x12\x0b\n\x03usd\x18\x01 \x01(\x01\x12\x1a\n\x12strongest_tier_usd\x18\x02 \x01(\x01\x12\x0e\n\x06joules\x18\x03 \x01(\x01*\xeb\x02\n\x0e\x44\x65\x63isionReason\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45\x43ISION_REASON_SCORE\x10\x01\x12\x1c\n\x18\x44\x45\x43ISION_REASON_OVERRIDE\x10\x02\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_SINGLE_TIER\x10\x03\x12\x1e\n\x1a\x44\x45\x43ISION_REASON_CAPABILITY\x10\x04\x12*\n&DECISION_REASON_CLASSIFIER_UNAVAILABLE\x10\x05\x12&\n\"DECISION_REASON_CLASSIFIER_TIMEOUT\x10\x06\x12%\n!DECISION_REASON_CLASSIFIER_FAILED\x10\x07\x12$\n DECISION_REASON_TIER_UNAVAILABLE\x10\x08\x12\x1d\n\x19\x44\x45\x43ISION_REASON_TIER_COLD\x10\t*\xa4\x01\n\nCacheState\x12\x1b\n\x17\x43\x41\x43HE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41\x43HE_STATE_L1_HIT\x10\x01\x12\x16\n\x12\x43\x41\x43HE_STATE_L2_HIT\x10\x02\x12\x14\n\x10\x43\x41\x43HE_STATE_MISS\x10\x03\x12\x19\n\x15\x43\x41\x43HE_STATE_COALESCED\x10\x04\x12\x18\n\x14\x43\x41\x43HE_STATE_BYPASSED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsteersman/api/v1/decision.proto\x12\x10steersman.api.v1\x1a\x1egoogle/protobuf/duration.proto\"\xe0\x03\n\x08\x44\x65\x63ision\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04tier\x18\x02 \x01(\t\x12\x13\n\x0bwanted_tier\x18\x03 \x01(\t\x12\x30\n\x06reason\x18\x04 \x01(\x0e\x32 .steersman.api.v1.DecisionReason\x12\x12\n\x05score\x18\x05 \x01(\x02H\x00\x88\x01\x01\x12\x1c\n\x0fwin_probability\x18\x06 \x01(\x02H\x01\x88\x01\x01\x12\x14\n\x07novelty\x18\x07 \x01(\x02H\x02\x88\x01\x01\x12\x11\n\ttruncated\x18\x08 \x01(\x08\x12\x12\n\nboundaries\x18\t \x03(\x02\x12\x0e\n\x06policy\x18\n \x01(\t\x12\x16\n\x0epolicy_version\x18\x0b \x01(\t\x12\x30\n\nclassifier\x18\x0c \x01(\x0b\x32\x1c.steersman.api.v1.Classifier\x12+\n\x05\x63\x61\x63he\x18\r \x01(\x0e\x32\x1c.steersman.api.v1.CacheState\x12<\n\x12\x63lassifier_failure\x18\x0e \x01(\x0e\x32 .steersman.api.v1.DecisionReason\x12\x15\n\rout_of_domain\x18\x0f \x01(\x08\x42\x08\n\x06_scoreB\x12\n\x10_win_probabilityB\n\n\x08_novelty\"D\n\nClassifier\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x17\n\x0f\x61rtefact_digest\x18\x03 \x01(\t\"\x91\x02\n\x08Overhead\x12,\n\tadmission\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05\x63\x61\x63he\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x63lassify\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x64\x65\x63ide\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x64ispatch\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"P\n\x05Usage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\x03\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x03\x12\x15\n\rcached_tokens\x18\x03 \x01(\x03\"?\n\x04\x43ost\x12\x0b\n\x03usd\x18\x01 \x01(\x01\x12\x1a\n\x12strongest_tier_usd\x18\x02 \x01(\x01\x12\x0e\n\x06joules\x18\x03 \x01(\x01*\xc7\x03\n\x0e\x44\x65\x63isionReason\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45\x43ISION_REASON_SCORE\x10\x01\x12\x1c\n\x18\x44\x45\x43ISION_REASON_OVERRIDE\x10\x02\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_SINGLE_TIER\x10\x03\x12\x1e\n\x1a\x44\x45\x43ISION_REASON_CAPABILITY\x10\x04\x12*\n&DECISION_REASON_CLASSIFIER_UNAVAILABLE\x10\x05\x12&\n\"DECISION_REASON_CLASSIFIER_TIMEOUT\x10\x06\x12%\n!DECISION_REASON_CLASSIFIER_FAILED\x10\x07\x12$\n DECISION_REASON_TIER_UNAVAILABLE\x10\x08\x12\x1d\n\x19\x44\x45\x43ISION_REASON_TIER_COLD\x10\t\x12!\n\x1d\x44\x45\x43ISION_REASON_OUT_OF_DOMAIN\x10\n\x12\x1b\n\x17\x44\x45\x43ISION_REASON_SESSION\x10\x0b\x12\x1a\n\x16\x44\x45\x43ISION_REASON_BUDGET\x10\x0c*\xa4\x01\n\nCacheState\x12\x1b\n\x17\x43\x41\x43HE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41\x43HE_STATE_L1_HIT\x10\x01\x12\x16\n\x12\x43\x41\x43HE_STATE_L2_HIT\x10\x02\x12\x14\n\x10\x43\x41\x43HE_STATE_MISS\x10\x03\x12\x19\n\x15\x43\x41\x43HE_STATE_COALESCED\x10\x04\x12\x18\n\x14\x43\x41\x43HE_STATE_BYPASSED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'steersman.api.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DECISIONREASON']._serialized_start=1039
-  _globals['_DECISIONREASON']._serialized_end=1402
-  _globals['_CACHESTATE']._serialized_start=1405
-  _globals['_CACHESTATE']._serialized_end=1569
+  _globals['_DECISIONREASON']._serialized_start=1062
+  _globals['_DECISIONREASON']._serialized_end=1517
+  _globals['_CACHESTATE']._serialized_start=1520
+  _globals['_CACHESTATE']._serialized_end=1684
   _globals['_DECISION']._serialized_start=86
-  _globals['_DECISION']._serialized_end=543
-  _globals['_CLASSIFIER']._serialized_start=545
-  _globals['_CLASSIFIER']._serialized_end=613
-  _globals['_OVERHEAD']._serialized_start=616
-  _globals['_OVERHEAD']._serialized_end=889
-  _globals['_USAGE']._serialized_start=891
-  _globals['_USAGE']._serialized_end=971
-  _globals['_COST']._serialized_start=973
-  _globals['_COST']._serialized_end=1036
+  _globals['_DECISION']._serialized_end=566
+  _globals['_CLASSIFIER']._serialized_start=568
+  _globals['_CLASSIFIER']._serialized_end=636
+  _globals['_OVERHEAD']._serialized_start=639
+  _globals['_OVERHEAD']._serialized_end=912
+  _globals['_USAGE']._serialized_start=914
+  _globals['_USAGE']._serialized_end=994
+  _globals['_COST']._serialized_start=996
+  _globals['_COST']._serialized_end=1059
 # @@protoc_insertion_point(module_scope)

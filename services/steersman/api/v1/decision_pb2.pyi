@@ -22,6 +22,9 @@ class DecisionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_REASON_CLASSIFIER_FAILED: _ClassVar[DecisionReason]
     DECISION_REASON_TIER_UNAVAILABLE: _ClassVar[DecisionReason]
     DECISION_REASON_TIER_COLD: _ClassVar[DecisionReason]
+    DECISION_REASON_OUT_OF_DOMAIN: _ClassVar[DecisionReason]
+    DECISION_REASON_SESSION: _ClassVar[DecisionReason]
+    DECISION_REASON_BUDGET: _ClassVar[DecisionReason]
 
 class CacheState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -41,6 +44,9 @@ DECISION_REASON_CLASSIFIER_TIMEOUT: DecisionReason
 DECISION_REASON_CLASSIFIER_FAILED: DecisionReason
 DECISION_REASON_TIER_UNAVAILABLE: DecisionReason
 DECISION_REASON_TIER_COLD: DecisionReason
+DECISION_REASON_OUT_OF_DOMAIN: DecisionReason
+DECISION_REASON_SESSION: DecisionReason
+DECISION_REASON_BUDGET: DecisionReason
 CACHE_STATE_UNSPECIFIED: CacheState
 CACHE_STATE_L1_HIT: CacheState
 CACHE_STATE_L2_HIT: CacheState
@@ -49,7 +55,7 @@ CACHE_STATE_COALESCED: CacheState
 CACHE_STATE_BYPASSED: CacheState
 
 class Decision(_message.Message):
-    __slots__ = ("id", "tier", "wanted_tier", "reason", "score", "win_probability", "novelty", "truncated", "boundaries", "policy", "policy_version", "classifier", "cache", "classifier_failure")
+    __slots__ = ("id", "tier", "wanted_tier", "reason", "score", "win_probability", "novelty", "truncated", "boundaries", "policy", "policy_version", "classifier", "cache", "classifier_failure", "out_of_domain")
     ID_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     WANTED_TIER_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +70,7 @@ class Decision(_message.Message):
     CLASSIFIER_FIELD_NUMBER: _ClassVar[int]
     CACHE_FIELD_NUMBER: _ClassVar[int]
     CLASSIFIER_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    OUT_OF_DOMAIN_FIELD_NUMBER: _ClassVar[int]
     id: str
     tier: str
     wanted_tier: str
@@ -78,7 +85,8 @@ class Decision(_message.Message):
     classifier: Classifier
     cache: CacheState
     classifier_failure: DecisionReason
-    def __init__(self, id: _Optional[str] = ..., tier: _Optional[str] = ..., wanted_tier: _Optional[str] = ..., reason: _Optional[_Union[DecisionReason, str]] = ..., score: _Optional[float] = ..., win_probability: _Optional[float] = ..., novelty: _Optional[float] = ..., truncated: _Optional[bool] = ..., boundaries: _Optional[_Iterable[float]] = ..., policy: _Optional[str] = ..., policy_version: _Optional[str] = ..., classifier: _Optional[_Union[Classifier, _Mapping]] = ..., cache: _Optional[_Union[CacheState, str]] = ..., classifier_failure: _Optional[_Union[DecisionReason, str]] = ...) -> None: ...
+    out_of_domain: bool
+    def __init__(self, id: _Optional[str] = ..., tier: _Optional[str] = ..., wanted_tier: _Optional[str] = ..., reason: _Optional[_Union[DecisionReason, str]] = ..., score: _Optional[float] = ..., win_probability: _Optional[float] = ..., novelty: _Optional[float] = ..., truncated: _Optional[bool] = ..., boundaries: _Optional[_Iterable[float]] = ..., policy: _Optional[str] = ..., policy_version: _Optional[str] = ..., classifier: _Optional[_Union[Classifier, _Mapping]] = ..., cache: _Optional[_Union[CacheState, str]] = ..., classifier_failure: _Optional[_Union[DecisionReason, str]] = ..., out_of_domain: _Optional[bool] = ...) -> None: ...
 
 class Classifier(_message.Message):
     __slots__ = ("name", "version", "artefact_digest")

@@ -27,7 +27,7 @@ from steersman.api.v1 import chat_pb2 as steersman_dot_api_dot_v1_dot_chat__pb2
 from steersman.api.v1 import decision_pb2 as steersman_dot_api_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%steersman/api/v1/router_service.proto\x12\x10steersman.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bsteersman/api/v1/chat.proto\x1a\x1fsteersman/api/v1/decision.proto\"\x9b\x01\n\x0cRouteRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x36\n\x0c\x63onversation\x18\x02 \x01(\x0b\x32\x1e.steersman.api.v1.ConversationH\x00\x12\x15\n\x0bopenai_body\x18\x03 \x01(\x0cH\x00\x12\x16\n\tthreshold\x18\x04 \x01(\x01H\x01\x88\x01\x01\x42\x07\n\x05inputB\x0c\n\n_threshold\"k\n\rRouteResponse\x12,\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1a.steersman.api.v1.Decision\x12,\n\x08overhead\x18\x02 \x01(\x0b\x32\x1a.steersman.api.v1.Overhead\"\xd0\x01\n\x0b\x43hatRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x36\n\x0c\x63onversation\x18\x02 \x01(\x0b\x32\x1e.steersman.api.v1.ConversationH\x00\x12\x15\n\x0bopenai_body\x18\x03 \x01(\x0cH\x00\x12\x16\n\tthreshold\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x34\n\x07options\x18\x05 \x01(\x0b\x32#.steersman.api.v1.GenerationOptionsB\x07\n\x05inputB\x0c\n\n_threshold\"\x8d\x01\n\x0c\x43hatResponse\x12,\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1a.steersman.api.v1.Decision\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x15\n\ropenai_chunks\x18\x03 \x03(\x0c\x12*\n\x07summary\x18\x04 \x01(\x0b\x32\x19.steersman.api.v1.Summary\"\xd4\x01\n\x0f\x43ompleteRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x36\n\x0c\x63onversation\x18\x02 \x01(\x0b\x32\x1e.steersman.api.v1.ConversationH\x00\x12\x15\n\x0bopenai_body\x18\x03 \x01(\x0cH\x00\x12\x16\n\tthreshold\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x34\n\x07options\x18\x05 \x01(\x0b\x32#.steersman.api.v1.GenerationOptionsB\x07\n\x05inputB\x0c\n\n_threshold\"\x8f\x01\n\x10\x43ompleteResponse\x12,\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1a.steersman.api.v1.Decision\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bopenai_body\x18\x03 \x01(\x0c\x12*\n\x07summary\x18\x04 \x01(\x0b\x32\x19.steersman.api.v1.Summary\"\xee\x01\n\x07Summary\x12\x15\n\rfinish_reason\x18\x01 \x01(\t\x12\x14\n\x0cserved_model\x18\x02 \x01(\t\x12&\n\x05usage\x18\x03 \x01(\x0b\x32\x17.steersman.api.v1.Usage\x12$\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x16.steersman.api.v1.Cost\x12,\n\x08overhead\x18\x05 \x01(\x0b\x32\x1a.steersman.api.v1.Overhead\x12\x0f\n\x07retries\x18\x06 \x01(\x05\x12)\n\x06waited\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration2\xf5\x01\n\rRouterService\x12H\n\x05Route\x12\x1e.steersman.api.v1.RouteRequest\x1a\x1f.steersman.api.v1.RouteResponse\x12G\n\x04\x43hat\x12\x1d.steersman.api.v1.ChatRequest\x1a\x1e.steersman.api.v1.ChatResponse0\x01\x12Q\n\x08\x43omplete\x12!.steersman.api.v1.CompleteRequest\x1a\".steersman.api.v1.CompleteResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%steersman/api/v1/router_service.proto\x12\x10steersman.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bsteersman/api/v1/chat.proto\x1a\x1fsteersman/api/v1/decision.proto\"\xaf\x01\n\x0cRouteRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x36\n\x0c\x63onversation\x18\x02 \x01(\x0b\x32\x1e.steersman.api.v1.ConversationH\x00\x12\x15\n\x0bopenai_body\x18\x03 \x01(\x0cH\x00\x12\x16\n\tthreshold\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\nsession_id\x18\x05 \x01(\tB\x07\n\x05inputB\x0c\n\n_threshold\"k\n\rRouteResponse\x12,\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1a.steersman.api.v1.Decision\x12,\n\x08overhead\x18\x02 \x01(\x0b\x32\x1a.steersman.api.v1.Overhead\"\xe4\x01\n\x0b\x43hatRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x36\n\x0c\x63onversation\x18\x02 \x01(\x0b\x32\x1e.steersman.api.v1.ConversationH\x00\x12\x15\n\x0bopenai_body\x18\x03 \x01(\x0cH\x00\x12\x16\n\tthreshold\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x34\n\x07options\x18\x05 \x01(\x0b\x32#.steersman.api.v1.GenerationOptions\x12\x12\n\nsession_id\x18\x06 \x01(\tB\x07\n\x05inputB\x0c\n\n_threshold\"\x8d\x01\n\x0c\x43hatResponse\x12,\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1a.steersman.api.v1.Decision\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x15\n\ropenai_chunks\x18\x03 \x03(\x0c\x12*\n\x07summary\x18\x04 \x01(\x0b\x32\x19.steersman.api.v1.Summary\"\xe8\x01\n\x0f\x43ompleteRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x36\n\x0c\x63onversation\x18\x02 \x01(\x0b\x32\x1e.steersman.api.v1.ConversationH\x00\x12\x15\n\x0bopenai_body\x18\x03 \x01(\x0cH\x00\x12\x16\n\tthreshold\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x34\n\x07options\x18\x05 \x01(\x0b\x32#.steersman.api.v1.GenerationOptions\x12\x12\n\nsession_id\x18\x06 \x01(\tB\x07\n\x05inputB\x0c\n\n_threshold\"\x8f\x01\n\x10\x43ompleteResponse\x12,\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1a.steersman.api.v1.Decision\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0bopenai_body\x18\x03 \x01(\x0c\x12*\n\x07summary\x18\x04 \x01(\x0b\x32\x19.steersman.api.v1.Summary\"\xee\x01\n\x07Summary\x12\x15\n\rfinish_reason\x18\x01 \x01(\t\x12\x14\n\x0cserved_model\x18\x02 \x01(\t\x12&\n\x05usage\x18\x03 \x01(\x0b\x32\x17.steersman.api.v1.Usage\x12$\n\x04\x63ost\x18\x04 \x01(\x0b\x32\x16.steersman.api.v1.Cost\x12,\n\x08overhead\x18\x05 \x01(\x0b\x32\x1a.steersman.api.v1.Overhead\x12\x0f\n\x07retries\x18\x06 \x01(\x05\x12)\n\x06waited\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration2\xf5\x01\n\rRouterService\x12H\n\x05Route\x12\x1e.steersman.api.v1.RouteRequest\x1a\x1f.steersman.api.v1.RouteResponse\x12G\n\x04\x43hat\x12\x1d.steersman.api.v1.ChatRequest\x1a\x1e.steersman.api.v1.ChatResponse0\x01\x12Q\n\x08\x43omplete\x12!.steersman.api.v1.CompleteRequest\x1a\".steersman.api.v1.CompleteResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,19 +35,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'steersman.api.v1.router_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ROUTEREQUEST']._serialized_start=154
-  _globals['_ROUTEREQUEST']._serialized_end=309
-  _globals['_ROUTERESPONSE']._serialized_start=311
-  _globals['_ROUTERESPONSE']._serialized_end=418
-  _globals['_CHATREQUEST']._serialized_start=421
-  _globals['_CHATREQUEST']._serialized_end=629
-  _globals['_CHATRESPONSE']._serialized_start=632
-  _globals['_CHATRESPONSE']._serialized_end=773
-  _globals['_COMPLETEREQUEST']._serialized_start=776
-  _globals['_COMPLETEREQUEST']._serialized_end=988
-  _globals['_COMPLETERESPONSE']._serialized_start=991
-  _globals['_COMPLETERESPONSE']._serialized_end=1134
-  _globals['_SUMMARY']._serialized_start=1137
-  _globals['_SUMMARY']._serialized_end=1375
-  _globals['_ROUTERSERVICE']._serialized_start=1378
-  _globals['_ROUTERSERVICE']._serialized_end=1623
+  _globals['_ROUTEREQUEST']._serialized_end=329
+  _globals['_ROUTERESPONSE']._serialized_start=331
+  _globals['_ROUTERESPONSE']._serialized_end=438
+  _globals['_CHATREQUEST']._serialized_start=441
+  _globals['_CHATREQUEST']._serialized_end=669
+  _globals['_CHATRESPONSE']._serialized_start=672
+  _globals['_CHATRESPONSE']._serialized_end=813
+  _globals['_COMPLETEREQUEST']._serialized_start=816
+  _globals['_COMPLETEREQUEST']._serialized_end=1048
+  _globals['_COMPLETERESPONSE']._serialized_start=1051
+  _globals['_COMPLETERESPONSE']._serialized_end=1194
+  _globals['_SUMMARY']._serialized_start=1197
+  _globals['_SUMMARY']._serialized_end=1435
+  _globals['_ROUTERSERVICE']._serialized_start=1438
+  _globals['_ROUTERSERVICE']._serialized_end=1683
 # @@protoc_insertion_point(module_scope)

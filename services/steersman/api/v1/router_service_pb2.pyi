@@ -12,16 +12,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RouteRequest(_message.Message):
-    __slots__ = ("model", "conversation", "openai_body", "threshold")
+    __slots__ = ("model", "conversation", "openai_body", "threshold", "session_id")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     OPENAI_BODY_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     model: str
     conversation: _chat_pb2.Conversation
     openai_body: bytes
     threshold: float
-    def __init__(self, model: _Optional[str] = ..., conversation: _Optional[_Union[_chat_pb2.Conversation, _Mapping]] = ..., openai_body: _Optional[bytes] = ..., threshold: _Optional[float] = ...) -> None: ...
+    session_id: str
+    def __init__(self, model: _Optional[str] = ..., conversation: _Optional[_Union[_chat_pb2.Conversation, _Mapping]] = ..., openai_body: _Optional[bytes] = ..., threshold: _Optional[float] = ..., session_id: _Optional[str] = ...) -> None: ...
 
 class RouteResponse(_message.Message):
     __slots__ = ("decision", "overhead")
@@ -32,18 +34,20 @@ class RouteResponse(_message.Message):
     def __init__(self, decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., overhead: _Optional[_Union[_decision_pb2.Overhead, _Mapping]] = ...) -> None: ...
 
 class ChatRequest(_message.Message):
-    __slots__ = ("model", "conversation", "openai_body", "threshold", "options")
+    __slots__ = ("model", "conversation", "openai_body", "threshold", "options", "session_id")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     OPENAI_BODY_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     model: str
     conversation: _chat_pb2.Conversation
     openai_body: bytes
     threshold: float
     options: _chat_pb2.GenerationOptions
-    def __init__(self, model: _Optional[str] = ..., conversation: _Optional[_Union[_chat_pb2.Conversation, _Mapping]] = ..., openai_body: _Optional[bytes] = ..., threshold: _Optional[float] = ..., options: _Optional[_Union[_chat_pb2.GenerationOptions, _Mapping]] = ...) -> None: ...
+    session_id: str
+    def __init__(self, model: _Optional[str] = ..., conversation: _Optional[_Union[_chat_pb2.Conversation, _Mapping]] = ..., openai_body: _Optional[bytes] = ..., threshold: _Optional[float] = ..., options: _Optional[_Union[_chat_pb2.GenerationOptions, _Mapping]] = ..., session_id: _Optional[str] = ...) -> None: ...
 
 class ChatResponse(_message.Message):
     __slots__ = ("decision", "text", "openai_chunks", "summary")
@@ -58,18 +62,20 @@ class ChatResponse(_message.Message):
     def __init__(self, decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., text: _Optional[str] = ..., openai_chunks: _Optional[_Iterable[bytes]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ...) -> None: ...
 
 class CompleteRequest(_message.Message):
-    __slots__ = ("model", "conversation", "openai_body", "threshold", "options")
+    __slots__ = ("model", "conversation", "openai_body", "threshold", "options", "session_id")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     CONVERSATION_FIELD_NUMBER: _ClassVar[int]
     OPENAI_BODY_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     model: str
     conversation: _chat_pb2.Conversation
     openai_body: bytes
     threshold: float
     options: _chat_pb2.GenerationOptions
-    def __init__(self, model: _Optional[str] = ..., conversation: _Optional[_Union[_chat_pb2.Conversation, _Mapping]] = ..., openai_body: _Optional[bytes] = ..., threshold: _Optional[float] = ..., options: _Optional[_Union[_chat_pb2.GenerationOptions, _Mapping]] = ...) -> None: ...
+    session_id: str
+    def __init__(self, model: _Optional[str] = ..., conversation: _Optional[_Union[_chat_pb2.Conversation, _Mapping]] = ..., openai_body: _Optional[bytes] = ..., threshold: _Optional[float] = ..., options: _Optional[_Union[_chat_pb2.GenerationOptions, _Mapping]] = ..., session_id: _Optional[str] = ...) -> None: ...
 
 class CompleteResponse(_message.Message):
     __slots__ = ("decision", "text", "openai_body", "summary")

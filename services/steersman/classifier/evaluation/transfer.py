@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
+from steersman.classifier.datasets import registry
 from steersman.classifier.errors import DataError
 from steersman.classifier.evaluation import rows
 from steersman.classifier.evaluation.benchmark import Benchmark
@@ -21,7 +22,10 @@ def read_all(data: Path) -> Iterator[tuple[Benchmark, str, str]]:
         DataError: A file is missing or malformed.
     """
     if not (data / FOLDER).is_dir():
-        raise DataError(f"{data / FOLDER} is no folder; the transfer sets are read from there")
+        raise DataError(
+            f"{data / FOLDER} is no folder; the transfer sets are read from there: "
+            f"{registry.how_to_get(data / FOLDER)}"
+        )
     described = resources.files(__package__).joinpath("transfer_pairs.toml").read_text(encoding="utf-8")
     for entry in tomllib.loads(described)["set"]:
         path = data / FOLDER / entry["file"]

@@ -9,12 +9,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from steersman.classifier import artefact, training
+from steersman.classifier import artefact, training, validation
 from steersman.classifier.bounded_text import BoundedTexts
 from steersman.classifier.errors import ArtefactError
 from steersman.classifier.methods import Progress
 from steersman.classifier.percentiles import Percentiles
 from steersman.classifier.plain import PlainScorer
+from steersman.classifier.training_data import Examples
 
 NAME: Final = "length"
 TAKES_BATTLES: Final = False
@@ -40,6 +41,7 @@ def train(data: Path, *, out: Path, seed: int, environment: Mapping[str, str], p
     described = {
         "method": NAME,
         "seed": seed,
+        "metrics": training.metrics(_folds(examples, lengths), seed=seed),
         **training.bounds(),
         **training.traffic(examples),
         "versions": training.versions("numpy"),
@@ -48,6 +50,15 @@ def train(data: Path, *, out: Path, seed: int, environment: Mapping[str, str], p
     digest = artefact.write(out, tensors=tensors, manifest=described)
     progress("fitting", 1.0)
     return digest
+
+
+def _folds(examples: Sequence[Examples], lengths: Sequence[npt.NDArray[np.float32]]) -> list[validation.Fold]:
+    """Each source that models have answered: a length needs no other one to be told by."""
+    return [
+        validation.Fold.of(each.source.folder, of_each.astype(np.float64), each.gains)
+        for each, of_each in zip(examples, lengths, strict=True)
+        if not np.isnan(each.wins).any()
+    ]
 
 
 def _lengths(texts: Sequence[bytes]) -> npt.NDArray[np.float32]:

@@ -33,6 +33,12 @@ class Hyperparameters:
     source_exponent: float
     """A source of n rows weighs n to this power."""
 
+    @classmethod
+    def from_manifest(cls, manifest: artefact.Manifest) -> Hyperparameters:
+        """Those that an artefact was trained with."""
+        told = manifest["hyperparameters"]
+        return cls(**{each.name: told[each.name] for each in dataclasses.fields(cls)})
+
 
 GRID = tuple(
     Hyperparameters(*values)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steersman.classifier import benchmarks
+from steersman.classifier.datasets import registry
 from steersman.classifier.errors import DataError
 from steersman.classifier.evaluation import groups, rows, transfer
 from steersman.classifier.evaluation.benchmark import Benchmark
@@ -63,7 +64,10 @@ def _folder(options: argparse.Namespace) -> Sets:
 
 def _file(options: argparse.Namespace) -> Sets:
     if not options.data.exists():
-        raise DataError(f"{options.data} is no folder and no file")
+        raise DataError(
+            f"{options.data} is no folder and no file; "
+            f"{registry.how_to_get(options.data / benchmarks.FOLDER)}, with RouteLLM's benchmarks"
+        )
     if not (options.strong and options.weak):
         raise DataError(
             f"say with --strong and --weak which of the models in {options.data} to choose between"

@@ -1,8 +1,10 @@
-"""The score cache that all replicas share, in Redis or Valkey.
+"""What all replicas share, in Redis or Valkey: scores, and where conversations stand.
 
-A value is fourteen bytes of numbers, with no text in it. Reads and writes each go through a bounded queue, from which a
-background task sends what has gathered as one command: two connections serve any number of requests, and a burst costs
-fewer round trips, not more connections. A breaker keeps an absent Redis from costing each request its timeout.
+A score is fourteen bytes of numbers, a session the name of a tier and an address; there is no text of a caller's in
+either, and what another version wrote, or somebody else, is as good as nothing. Reads and writes each go through a
+bounded queue, from which a background task sends what has gathered as one command: two connections serve any number of
+requests, and a burst costs fewer round trips, not more connections. A breaker keeps an absent Redis from costing each
+request its timeout.
 """
 
 from __future__ import annotations
@@ -12,21 +14,23 @@ import random
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Generic, Self, TypeVar
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from steersman.router.model import Assessment
+from steersman.router.model import Assessment, Session
 from steersman.router.ports import StoreUnavailable
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.gathering import gathered
 
-_PREFIX: Final = b"steersman:score:1:"
+V = TypeVar("V")
+
 _VALUE: Final = struct.Struct("<Bfff?")
 _FORMAT: Final = 1
+_LONGEST_SESSION: Final = 1024
 _BATCH: Final = 256
 _TTL_JITTER: Final = 0.1
 _WRITE_SECONDS: Final = 0.01
@@ -35,7 +39,7 @@ _WRITE_SECONDS: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class RedisOptions:
-    """How Redis is used.
+    """How Redis is used for one kind of entries.
 
     Args:
         url: Where it is.
@@ -52,23 +56,45 @@ class RedisOptions:
     write_queue: int
 
 
-class RedisScores:
-    """See `steersman.router.ports.ScoreStore`.
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[V]):
+    """One kind of entries.
 
     Args:
+        prefix: Of their keys.
+        encode: From a value to what is stored.
+        decode: Back; None for anything that this version did not write.
+    """
+
+    prefix: bytes
+    encode: Callable[[V], bytes]
+    decode: Callable[[bytes], V | None]
+
+
+class RedisStore(Generic[V]):
+    """See `steersman.router.ports.SharedStore`.
+
+    Args:
+        kind: What is stored.
         options: How Redis is used.
         breaker: Opens when Redis does not answer.
         on_dropped: Told how many entries were not written.
     """
 
-    def __init__(self, options: RedisOptions, *, breaker: Breaker, on_dropped: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        kind: Kind[V],
+        options: RedisOptions,
+        *,
+        breaker: Breaker,
+        on_dropped: Callable[[int], None],
+    ) -> None:
+        self._kind = kind
         self._options = options
         self._breaker = breaker
         self._on_dropped = on_dropped
-        self._reads: asyncio.Queue[tuple[bytes, asyncio.Future[Assessment | None]]] = asyncio.Queue(
-            options.read_queue
-        )
-        self._writes: asyncio.Queue[tuple[bytes, Assessment]] = asyncio.Queue(options.write_queue)
+        self._reads: asyncio.Queue[tuple[bytes, asyncio.Future[V | None]]] = asyncio.Queue(options.read_queue)
+        self._writes: asyncio.Queue[tuple[bytes, V]] = asyncio.Queue(options.write_queue)
         self._client = redis.asyncio.from_url(
             options.url,
             socket_timeout=options.timeout,
@@ -82,11 +108,11 @@ class RedisScores:
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
-    async def get(self, key: bytes) -> Assessment | None:
-        """See `steersman.router.ports.ScoreStore.get`."""
+    async def get(self, key: bytes) -> V | None:
+        """See `steersman.router.ports.SharedStore.get`."""
         if not self._breaker.ready:
             raise StoreUnavailable
-        found: asyncio.Future[Assessment | None] = asyncio.get_running_loop().create_future()
+        found: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         try:
             self._reads.put_nowait((key, found))
             async with asyncio.timeout(self._options.timeout):
@@ -94,10 +120,10 @@ class RedisScores:
         except (asyncio.QueueFull, TimeoutError) as error:
             raise StoreUnavailable from error
 
-    def put(self, key: bytes, assessment: Assessment) -> None:
-        """See `steersman.router.ports.ScoreStore.put`."""
+    def put(self, key: bytes, value: V) -> None:
+        """See `steersman.router.ports.SharedStore.put`."""
         try:
-            self._writes.put_nowait((key, assessment))
+            self._writes.put_nowait((key, value))
         except asyncio.QueueFull:
             self._on_dropped(1)
 
@@ -116,7 +142,7 @@ class RedisScores:
             if not await self._write(batch):
                 self._on_dropped(len(batch))
 
-    async def _read(self, batch: Sequence[tuple[bytes, asyncio.Future[Assessment | None]]]) -> None:
+    async def _read(self, batch: Sequence[tuple[bytes, asyncio.Future[V | None]]]) -> None:
         try:
             values = await self._look_up([key for key, _ in batch])
         except StoreUnavailable as error:
@@ -126,13 +152,13 @@ class RedisScores:
             return
         for (_, found), value in zip(batch, values, strict=True):
             if not found.done():
-                found.set_result(_decode(value))
+                found.set_result(self._kind.decode(value) if isinstance(value, bytes) else None)
 
     async def _look_up(self, keys: Sequence[bytes]) -> Sequence[object]:
         if not self._breaker.allow():
             raise StoreUnavailable
         try:
-            values: Sequence[object] = await self._client.mget([_PREFIX + key for key in keys])
+            values: Sequence[object] = await self._client.mget([self._kind.prefix + key for key in keys])
         except (RedisError, OSError) as error:
             self._breaker.failure()
             raise StoreUnavailable from error
@@ -142,13 +168,13 @@ class RedisScores:
         self._breaker.success()
         return values
 
-    async def _write(self, batch: list[tuple[bytes, Assessment]]) -> bool:
+    async def _write(self, batch: list[tuple[bytes, V]]) -> bool:
         if not self._breaker.ready:
             return False
         pipeline = self._client.pipeline(transaction=False)
-        for key, assessment in batch:
+        for key, value in batch:
             ttl = round(self._options.ttl * (1 + random.random() * _TTL_JITTER))  # noqa: S311 - spreads expiry
-            pipeline.set(_PREFIX + key, _encode(assessment), ex=ttl)
+            pipeline.set(self._kind.prefix + key, self._kind.encode(value), ex=ttl)
         try:
             await pipeline.execute()
         except (RedisError, OSError):
@@ -156,15 +182,30 @@ class RedisScores:
         return True
 
 
-def _encode(assessment: Assessment) -> bytes:
+def _encode_score(assessment: Assessment) -> bytes:
     return _VALUE.pack(
         _FORMAT, assessment.score, assessment.win_probability, assessment.novelty, assessment.truncated
     )
 
 
-def _decode(value: object) -> Assessment | None:
-    """What a value says; None for anything that this version did not write."""
-    if not isinstance(value, bytes) or len(value) != _VALUE.size or value[0] != _FORMAT or value[-1] > 1:
+def _decode_score(value: bytes) -> Assessment | None:
+    if len(value) != _VALUE.size or value[0] != _FORMAT or value[-1] > 1:
         return None
     assessment = Assessment(*_VALUE.unpack(value)[1:])
     return assessment if assessment.valid else None
+
+
+def _encode_session(session: Session) -> bytes:
+    return f"{session.tier}\0{session.address}".encode()
+
+
+def _decode_session(value: bytes) -> Session | None:
+    try:
+        tier, address = value[:_LONGEST_SESSION].decode().split("\0")
+    except ValueError:
+        return None
+    return Session(tier, address)
+
+
+SCORES: Final = Kind(b"steersman:score:1:", _encode_score, _decode_score)
+SESSIONS: Final = Kind(b"steersman:session:1:", _encode_session, _decode_session)

@@ -1,0 +1,87 @@
+"""The file of API keys: YAML without anything secret in it, which `steersman keys` writes and routers follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Self
+
+import yaml
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
+
+from steersman.identity.keys import ApiKey, Keyring
+from steersman.runtime.settings import Group
+
+TENANT_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+
+_HEAD: Final = (
+    "# API keys of Steersman: hashes only. Written by `steersman keys`; routers follow changes at once.\n"
+)
+
+
+class KeyFileError(ValueError):
+    """The file cannot be used; says where and why."""
+
+
+class _Key(Group):
+    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-z]{4,32}$")]
+    tenant: Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    created: AwareDatetime
+    expires: AwareDatetime | None = None
+    revoked: AwareDatetime | None = None
+    note: str = ""
+
+
+class _File(Group):
+    keys: Annotated[tuple[_Key, ...], Field(default=())]
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> Self:
+        identifiers = [key.id for key in self.keys]
+        if twice := {each for each in identifiers if identifiers.count(each) > 1}:
+            raise ValueError(f"these ids stand there twice: {', '.join(sorted(twice))}")
+        return self
+
+
+def parse(text: bytes) -> Keyring:
+    """Read a file.
+
+    Raises:
+        KeyFileError: It is not valid; every fault is named, and nothing of what the file holds.
+    """
+    try:
+        file = _File.model_validate(yaml.safe_load(text) or {})
+    except (yaml.YAMLError, RecursionError) as error:
+        raise KeyFileError(f"not YAML{_place(error)}") from error
+    except ValidationError as error:
+        raise KeyFileError("; ".join(_fault(each) for each in error.errors(include_url=False))) from None
+    return Keyring.of(ApiKey(**key.model_dump()) for key in file.keys)
+
+
+def render(keys: Iterable[ApiKey]) -> bytes:
+    """The file of these keys."""
+    rows = [_row(key) for key in keys]
+    return (_HEAD + yaml.safe_dump({"keys": rows}, sort_keys=False, allow_unicode=True)).encode()
+
+
+def _row(key: ApiKey) -> dict[str, Any]:
+    kept = _Key(
+        id=key.id,
+        tenant=key.tenant,
+        sha256=key.sha256,
+        created=key.created,
+        expires=key.expires,
+        revoked=key.revoked,
+        note=key.note,
+    )
+    return kept.model_dump(mode="json", exclude_defaults=True)
+
+
+def _fault(error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"]) or "file"
+    return f"{place}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _place(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return "" if mark is None else f" in line {mark.line + 1}"
