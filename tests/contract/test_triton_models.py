@@ -5,68 +5,28 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
-from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from fixtures.real_parts import StartTriton, Triton
+from fixtures.triton_model import OUTPUTS, REPOSITORY, SLOW, VERSION, Model, same
 from steersman.classifier import artefact, methods
+from steersman.classifier.embeddings import DIRECTORY_VARIABLE
+from steersman.local.parts import Parts
 from steersman.local.processes import StartFailed
 
-VERSION = "1"
-REPOSITORY = Path(__file__).parents[2] / "triton_models"
 OF_BYTES = ("length", "random")
 """The methods that have no win probability, and to which nothing is new."""
-OUTPUTS = ("SCORE", "WIN_PROBABILITY", "NOVELTY", "TRUNCATED")
-DEADLINE = 10.0
-"""Seconds; far more than any answer takes, so that a hung server fails a test instead of the run."""
-
-Answer = dict[str, Any]
 
 
-class Model:
-    """The model on the real server."""
-
-    def __init__(self, client: InferenceServerClient, name: str, version: str = VERSION) -> None:
-        self.client = client
-        self.name = name
-        self.version = version
-
-    async def ask(self, *texts: bytes) -> Answer:
-        query = InferInput("TEXT", [len(texts), 1], "BYTES")
-        query.set_data_from_numpy(np.array([[text] for text in texts], dtype=np.object_))
-        result = await self.client.infer(
-            self.name, [query], model_version=self.version, client_timeout=DEADLINE
-        )
-        return {name: result.as_numpy(name) for name in OUTPUTS}
-
-    async def executions(self) -> tuple[int, int]:
-        """Texts answered so far, and batches executed for them, once Triton, which counts a little later, is done."""
-        seen = None
-        while (now := await self._executions()) != seen:
-            seen = now
-        return now
-
-    async def _executions(self) -> tuple[int, int]:
-        statistics = await self.client.get_inference_statistics(self.name, self.version)
-        stats = statistics.model_stats[0]
-        return stats.inference_count, stats.execution_count
-
-
-@pytest_asyncio.fixture(params=methods.names())
+@pytest_asyncio.fixture(params=[name for name in methods.names() if name not in SLOW])
 async def model(triton_of_all: Triton, request: pytest.FixtureRequest) -> AsyncIterator[Model]:
     async with InferenceServerClient(triton_of_all.grpc_address) as client:
         yield Model(client, request.param)
-
-
-def same(one: Answer, other: Answer) -> bool:
-    """Whether two answers agree, up to what single precision makes of another batch."""
-    return all(np.allclose(one[name], other[name], atol=1e-4, equal_nan=True) for name in OUTPUTS)
 
 
 async def test_the_contract_is_the_one_that_the_readme_tells(model: Model) -> None:
@@ -78,11 +38,30 @@ async def test_the_contract_is_the_one_that_the_readme_tells(model: Model) -> No
     assert outputs == [*numbers, ("TRUNCATED", "BOOL", [-1, 1])]
 
 
-async def test_the_configuration_tells_the_digest_of_the_artefact_that_is_served(model: Model) -> None:
+async def test_the_configuration_tells_the_digest_of_the_artefact_that_is_served(
+    model: Model, repository_of_all: Path
+) -> None:
     configuration = await model.client.get_model_config(model.name, VERSION)
-    manifest = json.loads((REPOSITORY / model.name / VERSION / artefact.MANIFEST).read_text(encoding="utf-8"))
+    manifest = json.loads(
+        (repository_of_all / model.name / VERSION / artefact.MANIFEST).read_text(encoding="utf-8")
+    )
     told = configuration.config.parameters[f"{artefact.DIGEST}.{VERSION}"].string_value
     assert told == manifest[artefact.DIGEST]
+
+
+async def test_a_text_is_scored_as_by_the_method_itself(
+    model: Model, repository_of_all: Path, parts: Parts
+) -> None:
+    if model.name == "bert":
+        pytest.importorskip(
+            "onnxruntime", reason="onnxruntime is not installed; it comes with steersman[bert]"
+        )
+    environment = {DIRECTORY_VARIABLE: str(parts.embeddings)}
+    scorer = methods.load(repository_of_all / model.name / VERSION, environment)
+    texts = ("What is a rhumb line?", "2 + 2 = ?", "hi")
+    scores, answer = scorer.score(texts), await model.ask(*(text.encode() for text in texts))
+    for name in OUTPUTS:
+        assert np.allclose(answer[name][:, 0], getattr(scores, name.lower()), atol=1e-4, equal_nan=True)
 
 
 async def test_every_text_of_a_request_is_answered_in_its_place(model: Model) -> None:

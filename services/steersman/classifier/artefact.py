@@ -1,6 +1,6 @@
-"""A trained artefact on disk: `head.safetensors` and `manifest.json`.
+"""A trained artefact on disk: `head.safetensors` and `manifest.json`, and further files where a method has them.
 
-The manifest names everything that the weights came from. Its digest covers both files, is what a cache keys
+The manifest names everything that the weights came from. Its digest covers all files, is what a cache keys
 decisions by, and is checked on loading, so that weights and manifest of two trainings never pass for one.
 """
 
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy.typing as npt
@@ -24,14 +25,22 @@ HEAD = "head.safetensors"
 MANIFEST = "manifest.json"
 DIGEST = "artefact_digest"
 """Key of the digest in the manifest, and, followed by a dot and the version, in the model's configuration."""
+FILES = "files"
+"""Key of the further files in the manifest: their names, and the SHA-256 of each."""
 
 Tensors = dict[str, npt.NDArray[Any]]
 Manifest = dict[str, Any]
 """Parsed JSON."""
 
 
-def write(directory: Path, *, tensors: Tensors, manifest: Mapping[str, Any]) -> str:
-    """Write both files, or on failure neither, and tell the digest.
+def write(
+    directory: Path,
+    *,
+    tensors: Tensors,
+    manifest: Mapping[str, Any],
+    files: Mapping[str, bytes] = MappingProxyType({}),
+) -> str:
+    """Write all files, or on failure none, and tell the digest.
 
     In a Triton model repository the digest goes into the model's `config.pbtxt` as well.
 
@@ -39,16 +48,20 @@ def write(directory: Path, *, tensors: Tensors, manifest: Mapping[str, Any]) -> 
         ArtefactError: The directory cannot be written.
     """
     head = save(tensors)
+    if files:
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        manifest = {**manifest, FILES: hashes}
     digest = _digest(head, manifest)
     described = json.dumps({DIGEST: digest, **manifest}, indent=2, ensure_ascii=False) + "\n"
-    files = {directory / HEAD: head, directory / MANIFEST: described.encode()}
+    further = {directory / name: content for name, content in files.items()}
+    written = {directory / HEAD: head, directory / MANIFEST: described.encode(), **further}
     configuration = directory.parent / "config.pbtxt"
     if configuration.is_file():
         text = configuration.read_text(encoding="utf-8")
-        files[configuration] = _with_digest(text, version=directory.name, digest=digest).encode()
+        written[configuration] = _with_digest(text, version=directory.name, digest=digest).encode()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        whole_files.replace_all(files)
+        whole_files.replace_all(written)
     except OSError as error:
         raise ArtefactError(f"cannot write {error.filename}: {error.strerror}") from error
     return digest
@@ -88,6 +101,21 @@ def read_of(method: str, directory: Path, *, digest: str | None = None) -> tuple
     if manifest.get("method") != method:
         raise ArtefactError(f"{directory} holds no {method} artefact")
     return tensors, manifest
+
+
+def read_file(directory: Path, name: str, manifest: Manifest) -> bytes:
+    """Read one of an artefact's further files.
+
+    Raises:
+        ArtefactError: It is missing, or not the one that the manifest names.
+    """
+    try:
+        content = (directory / name).read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"cannot read {error.filename}: {error.strerror}") from error
+    if hashlib.sha256(content).hexdigest() != manifest.get(FILES, {}).get(name):
+        raise ArtefactError(f"{name} and {MANIFEST} in {directory} do not belong together")
+    return content
 
 
 def _digest(head: bytes, manifest: Mapping[str, Any]) -> str:

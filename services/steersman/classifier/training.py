@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 import steersman
 from steersman.classifier import battle_file, benchmarks, text_features, training_data, validation
@@ -97,12 +98,18 @@ def choose(
     *,
     fit: Callable[[TrainingSet, H], validation.Ranker],
     progress: Progress,
+    measured: npt.NDArray[np.bool_] | None = None,
 ) -> Trial[H]:
-    """The setting with the best mean APGR on the sources left out."""
+    """The setting with the best mean APGR on the sources left out, of which only `measured` rows are ranked."""
     names = [each.source.folder for each in material.examples]
     trials = []
     for number, candidate in enumerate(grid, start=1):
-        folds = validation.leave_one_out(material.pool, names, fit=lambda part: fit(part, candidate))  # noqa: B023  # called at once
+        folds = validation.leave_one_out(
+            material.pool,
+            names,
+            fit=lambda part: fit(part, candidate),  # noqa: B023  # called at once
+            measured=measured,
+        )
         trials.append(Trial(candidate, folds))
         progress("validating", number / len(grid))
     return max(trials, key=lambda trial: trial.mean)

@@ -8,7 +8,7 @@ because the solution steps of one are no probabilities.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,14 @@ class TrainingSet:
             reference=self.reference[rows] / self.reference[rows].sum(),
             battles=self.battles.among(rows),
         )
+
+    def represented_by(self, rows: npt.NDArray[np.bool_]) -> TrainingSet:
+        """Only those rows, where they stand for all: each source keeps its part of the reference traffic."""
+        part = self.of(rows)
+        shares = np.bincount(self.source, weights=self.reference)
+        kept = np.bincount(self.source[rows], weights=self.reference[rows], minlength=len(shares))
+        reference = self.reference[rows] * (shares / np.where(kept > 0, kept, 1.0))[part.source]
+        return replace(part, reference=reference / reference.sum())
 
     @property
     def vectors(self) -> Floats:

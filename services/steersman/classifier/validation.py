@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from steersman.classifier.evaluation.bootstrap import Estimate, drawn, estimate
 from steersman.classifier.metrics import Ranking
@@ -49,16 +50,27 @@ class Measured:
     mean: Estimate
 
 
-def leave_one_out(pool: TrainingSet, names: Sequence[str], *, fit: Fit) -> tuple[Fold, ...]:
-    """Train once for each source that models have answered, without it, and measure on it."""
+def leave_one_out(
+    pool: TrainingSet, names: Sequence[str], *, fit: Fit, measured: npt.NDArray[np.bool_] | None = None
+) -> tuple[Fold, ...]:
+    """Train once for each source that models have answered, without it, and measure on it.
+
+    Args:
+        pool: All sources.
+        names: Of the sources, in their order.
+        fit: Trains.
+        measured: The rows that can be ranked, where not all can.
+    """
     answered = [index for index in range(len(names)) if not np.isnan(pool.wins[pool.source == index]).any()]
-    return tuple(_fold(pool, index, name=names[index], fit=fit) for index in answered)
+    return tuple(_fold(pool, index, name=names[index], fit=fit, measured=measured) for index in answered)
 
 
-def _fold(pool: TrainingSet, index: int, *, name: str, fit: Fit) -> Fold:
+def _fold(
+    pool: TrainingSet, index: int, *, name: str, fit: Fit, measured: npt.NDArray[np.bool_] | None
+) -> Fold:
     held_out = pool.source == index
     rank = fit(pool.of(~held_out))
-    unseen = pool.of(held_out)
+    unseen = pool.of(held_out if measured is None else held_out & measured)
     return Fold.of(name, rank(unseen.inputs), unseen.gains)
 
 

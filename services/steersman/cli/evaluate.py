@@ -63,6 +63,12 @@ def _add_what(group: argparse._ArgumentGroup) -> None:
         "--transfer", action="store_true", help="of a folder: other pairs of models on its questions as well"
     )
     group.add_argument(
+        "--sample",
+        type=numbers.count,
+        metavar="N",
+        help="measure on so many prompts of each set, drawn by --seed; for methods that take a second a prompt",
+    )
+    group.add_argument(
         "--artefact",
         type=Path,
         action="append",

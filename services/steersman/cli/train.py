@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no type information
 
-from steersman.classifier import adaptation, labels, methods
+from steersman.classifier import adaptation, encoder, labels, language_model, methods
 from steersman.classifier.battle_file import BattleFile
 from steersman.classifier.errors import DataError
 from steersman.classifier.evaluation.bootstrap import Estimate
+from steersman.classifier.methods import bert, causal_llm
 
 NAME = "train"
 HELP = "train a classifier and write its artefact"
@@ -24,6 +26,15 @@ DESCRIPTION = (
     "on the same kind of processor. "
     "With --adapt, fit a trained artefact to labels of your own traffic instead; some hundred are enough."
 )
+
+_SETTINGS: Final = {
+    "model": (causal_llm.NAME, language_model.VARIABLE),
+    "rows": (causal_llm.NAME, causal_llm.ROWS_VARIABLE),
+    "cache": (causal_llm.NAME, causal_llm.CACHE_VARIABLE),
+    "encoder": (bert.NAME, encoder.VARIABLE),
+    "epochs": (bert.NAME, bert.EPOCHS_VARIABLE),
+}
+"""The method that an option is for, and the setting that it stands for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--battles",
         type=Path,
         metavar="FILE",
-        help="for mf and sw_ranking, beside --data: JSON lines or CSV with prompt, model_a, model_b and winner",
+        help="for bert, mf and sw_ranking, beside --data: JSON lines or CSV with prompt, model_a, model_b and winner",
     )
     for tier in ("strong", "weak"):
         parser.add_argument(
@@ -53,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="NAME",
             help=f"the {tier} model's name in the labels' scores, or in the battles those of several with commas",
         )
+    _add_models(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -63,6 +75,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="seed of all that is random (default: 0)"
     )
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    """What the methods that build on a model of another's are told; each is a setting of the environment as well."""
+    group = parser.add_argument_group("for causal_llm")
+    group.add_argument(
+        "--model",
+        metavar="FILE",
+        help=f"language model: a GGUF file, or hf://OWNER/REPOSITORY/FILE.gguf (default: {language_model.VARIABLE})",
+    )
+    group.add_argument(
+        "--rows", metavar="N", help=f"judge so many rows of a source (default: {causal_llm.ROWS})"
+    )
+    group.add_argument(
+        "--cache", metavar="DIR", help="keep judgements there for the next training (default: --out)"
+    )
+    group = parser.add_argument_group("for bert")
+    group.add_argument(
+        "--encoder",
+        metavar="NAME|DIR",
+        help=f"encoder to fine-tune: a folder, or a name on the hub (default: {encoder.VARIABLE})",
+    )
+    group.add_argument(
+        "--epochs", metavar="N", help=f"passes over the data, at most (default: {bert.EPOCHS})"
+    )
+
+
+def _environment(options: argparse.Namespace) -> Mapping[str, str]:
+    """The process's own, with the options that stand for settings.
+
+    Raises:
+        DataError: One is of another method.
+    """
+    environment = dict(os.environ)
+    for option, (method, variable) in _SETTINGS.items():
+        told = getattr(options, option)
+        if told is None:
+            continue
+        if options.method != method:
+            raise DataError(f"--{option} is for {method}, not for {options.method}")
+        environment[variable] = told
+    return environment
 
 
 def run(options: argparse.Namespace, errors: Console) -> None:
@@ -83,7 +137,11 @@ def _train(options: argparse.Namespace, bars: _Bars) -> str:
     if options.battles is not None:
         return _train_with_battles(options, bars)
     return methods.named(options.method).train(
-        options.data, out=options.out, seed=options.seed, environment=os.environ, progress=bars.show
+        options.data,
+        out=options.out,
+        seed=options.seed,
+        environment=_environment(options),
+        progress=bars.show,
     )
 
 
@@ -97,7 +155,7 @@ def _train_with_battles(options: argparse.Namespace, bars: _Bars) -> str:
         options.data,
         out=options.out,
         seed=options.seed,
-        environment=os.environ,
+        environment=_environment(options),
         progress=bars.show,
         battles=BattleFile(options.battles, strong=strong, weak=weak),
     )
@@ -115,7 +173,7 @@ def _adapt(options: argparse.Namespace, bars: _Bars) -> str:
         labels.read(options.labels, strong=options.strong, weak=options.weak),
         out=options.out,
         seed=options.seed,
-        environment=os.environ,
+        environment=_environment(options),
         progress=bars.show,
     )
     bars.say(f"APGR on the labels, before: {_told(adapted.before)}")
@@ -132,7 +190,8 @@ class _Bars:
 
     def __init__(self, console: Console) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        self._progress = Progress(*columns, TimeElapsedColumn(), console=console)
+        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        self._progress = Progress(*columns, *times, console=console)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:

@@ -6,12 +6,16 @@ never meet those of the product.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 CHECKOUT: Final = Path(__file__).resolve().parents[3]
 """The root of the checkout that this module belongs to."""
+
+
+_VERSION: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class MissingPart(Exception):
@@ -62,6 +66,11 @@ class Parts:
     def triton_programs(self) -> Path:
         """Folder with the `python3` of the environment of Triton's models, which has a NumPy below 2."""
         return self._installed("triton/bin/python3").parent
+
+    @property
+    def embeddings(self) -> Path:
+        """Folder of the static embeddings."""
+        return self._installed(f"triton/lib/python{_VERSION}/site-packages/wordllama")
 
     @property
     def engine_packages(self) -> Path:

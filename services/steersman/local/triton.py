@@ -18,6 +18,7 @@ from typing import Final
 
 import psutil
 
+from steersman.classifier import language_model
 from steersman.local import machine
 from steersman.local.parts import Parts
 from steersman.local.probes import http_ok
@@ -147,4 +148,5 @@ def _environment(parts: Parts) -> dict[str, str]:
     return {
         "LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries)),
         "PATH": os.pathsep.join([str(parts.triton_programs), os.environ.get("PATH", os.defpath)]),
+        language_model.VARIABLE: str(parts.smollm2),
     }

@@ -93,3 +93,18 @@ def test_a_manifest_that_is_no_object_is_told(tmp_path: Path, text: str) -> None
     (tmp_path / artefact.MANIFEST).write_text(json.dumps(json.loads(text)), encoding="utf-8")
     with pytest.raises(ArtefactError, match="damaged"):
         artefact.read(tmp_path)
+
+
+def test_further_files_belong_to_the_artefact(tmp_path: Path) -> None:
+    files = {"graph.bin": b"a graph"}
+    digest = artefact.write(tmp_path / "a", tensors={}, manifest={"method": "x"}, files=files)
+    other = artefact.write(
+        tmp_path / "b", tensors={}, manifest={"method": "x"}, files={"graph.bin": b"other"}
+    )
+    assert digest != other
+    _, manifest = artefact.read(tmp_path / "a", digest=digest)
+    assert artefact.read_file(tmp_path / "a", "graph.bin", manifest) == b"a graph"
+    with pytest.raises(ArtefactError, match=r"graph.bin and manifest.json .* do not belong together"):
+        artefact.read_file(tmp_path / "b", "graph.bin", manifest)
+    with pytest.raises(ArtefactError, match="cannot read"):
+        artefact.read_file(tmp_path, "graph.bin", manifest)

@@ -16,6 +16,8 @@ from steersman.classifier.methods import mf
 from unit.classifier import small_world
 
 OF_BYTES = ("length", "random")
+ON_MODELS = ("bert", "causal_llm")
+"""Those that need a model which the small world does not have; they have tests of their own."""
 TEXTS = ("", " ", "?", "\0", "tides", "tides " * 50, "\ud800", "潮", "x" * 100_000)
 
 
@@ -25,7 +27,7 @@ def _few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mf, "GRID", mf.GRID[:1])
 
 
-@pytest.fixture(params=methods.names())
+@pytest.fixture(params=[name for name in methods.names() if name not in ON_MODELS])
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -74,6 +76,7 @@ def test_its_manifest_tells_how_good_it_is_with_intervals(
         assert (each["low"] < each["high"]) == (name != "random")
 
 
+@pytest.mark.parametrize("name", methods.names())
 def test_another_methods_artefact_is_refused(name: str, embeddings: Path, tmp_path: Path) -> None:
     artefact.write(tmp_path, tensors={}, manifest={"method": "other"})
     with pytest.raises(ArtefactError, match=f"no {name} artefact"):
@@ -95,7 +98,7 @@ def test_an_artefact_without_its_tensors_is_refused(
 
 def test_an_artefact_of_no_known_method_is_told(tmp_path: Path) -> None:
     artefact.write(tmp_path, tensors={}, manifest={"method": "other"})
-    with pytest.raises(ArtefactError, match="known are knn, length, mf"):
+    with pytest.raises(ArtefactError, match="known are bert, causal_llm, knn, length, mf"):
         methods.load(tmp_path, {})
 
 
@@ -153,7 +156,9 @@ def test_battles_are_learnt_from(name: str, data: Path, embeddings: Path, tmp_pa
     assert "battles.jsonl" in [entry["folder"] for entry in manifest["data"]]
 
 
-@pytest.mark.parametrize("name", ["static_head", "knn", "random", "length"])
+@pytest.mark.parametrize("name", ["static_head", "knn", "random", "length", "causal_llm"])
 def test_a_method_that_learns_from_no_battles_says_so(name: str) -> None:
-    with pytest.raises(DataError, match=f"{name} does not learn from battles; these do: mf, sw_ranking"):
+    with pytest.raises(
+        DataError, match=f"{name} does not learn from battles; these do: bert, mf, sw_ranking"
+    ):
         methods.of_battles(name)

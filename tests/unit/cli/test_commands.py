@@ -72,6 +72,16 @@ def test_train_adapts_an_artefact_to_labels_and_tells_what_it_gained(
             "'b' cannot be both",
             id="a model on both sides",
         ),
+        pytest.param(
+            ["train", "knn", "--data", ".", "--model", "x.gguf", "--out", "x"],
+            "--model is for causal_llm, not for knn",
+            id="a language model for another method",
+        ),
+        pytest.param(
+            ["train", "causal_llm", "--data", ".", "--encoder", "x", "--out", "x"],
+            "--encoder is for bert, not for causal_llm",
+            id="an encoder for another method",
+        ),
         pytest.param(["evaluate", "--data", "nowhere"], "no folder", id="nothing to evaluate on"),
     ],
 )

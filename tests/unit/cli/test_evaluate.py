@@ -56,6 +56,17 @@ def pair(strong: str = "big", weak: str = "small") -> tuple[str, ...]:
     return ("--strong", strong, "--weak", weak)
 
 
+def test_a_sample_is_the_same_for_the_same_seed_and_is_told(
+    file: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = []
+    for name in ("a", "b"):
+        assert evaluate(file, trained, *pair(), "--sample", "30", "--json", tmp_path / name) == 0
+        read.append(json.loads((tmp_path / name).read_text(encoding="utf-8"))["benchmarks"])
+    assert read[0] == read[1]
+    assert "A sample of 30 of its 60 prompts." in capsys.readouterr().out
+
+
 def test_a_method_is_printed_beside_random_oracle_and_length(
     data: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,27 @@ class Benchmark:
     costs: Costs | None = None
     notes: tuple[str, ...] = ()
     """What a reader should know about the data, one sentence each."""
+
+    def sample(self, most: int, *, seed: int) -> Benchmark:
+        """So many of its prompts by chance, in their order; all of them where there are no more."""
+        whole = len(self.prompts)
+        if whole <= most:
+            return self
+        kept = np.sort(np.random.default_rng(seed).permutation(whole)[:most])
+
+        def of(values: tuple[T, ...]) -> tuple[T, ...]:
+            return tuple(values[index] for index in kept)
+
+        return replace(
+            self,
+            prompts=of(self.prompts),
+            strong=self.strong[kept],
+            weak=self.weak[kept],
+            columns={name: of(values) for name, values in self.columns.items()},
+            costs=self.costs
+            and replace(self.costs, strong=self.costs.strong[kept], weak=self.costs.weak[kept]),
+            notes=(*self.notes, f"A sample of {most:,} of its {whole:,} prompts."),
+        )
 
     @property
     def gains(self) -> Floats:

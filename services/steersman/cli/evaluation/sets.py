@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steersman.classifier import benchmarks
@@ -34,10 +35,16 @@ def read(options: argparse.Namespace) -> Sets:
         if not any(groups.has(benchmark, column) for benchmark in found.benchmarks):
             # Says which columns there are.
             groups.grouping(found.benchmarks[0], column)
+    if options.sample is not None:
+        found = replace(found, benchmarks=tuple(_sampled(found.benchmarks, options)))
     prices = _prices(options)
     if prices is None:
         return found
     return Sets(tuple(with_costs(benchmark, prices) for benchmark in found.benchmarks), found.files)
+
+
+def _sampled(read: Iterable[Benchmark], options: argparse.Namespace) -> Iterator[Benchmark]:
+    return (benchmark.sample(options.sample, seed=options.seed) for benchmark in read)
 
 
 def _folder(options: argparse.Namespace) -> Sets:
