@@ -39,15 +39,15 @@ def test_every_api_answers_through_its_service(installed: Release, caller: Image
 
 
 def test_the_classifiers_output_is_in_redis(installed: Release, caller: Image) -> None:
-    def keys() -> int:
-        return int(
-            installed.namespace.kubectl("exec", "deployment/steersman-redis", "--", "redis-cli", "DBSIZE")
-        )
+    def scores() -> int:
+        count = "return #redis.call('KEYS', 'steersman:score:*')"
+        command = ("exec", "deployment/steersman-redis", "--", "redis-cli", "EVAL", count, "0")
+        return int(installed.namespace.kubectl(*command))
 
-    before = keys()
+    before = scores()
     asked(installed.namespace, caller, "1:route:auto", options=("--most=1", "--distinct"))
 
-    assert keys() == before + 1
+    assert scores() == before + 1
 
 
 def test_a_trace_is_complete_in_a_collector(installed: Release, image_values: Values, caller: Image) -> None:
