@@ -177,7 +177,7 @@ def _adapt(options: argparse.Namespace, bars: _Bars) -> str:
         progress=bars.show,
     )
     bars.say(f"APGR on the labels, before: {_told(adapted.before)}")
-    bars.say(f"APGR on the labels, cross-validated: {_told(adapted.after)}")
+    bars.say(f"APGR on the labels, each left out in turn: {_told(adapted.after)}")
     return adapted.digest
 
 
