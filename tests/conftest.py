@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Final
 
 import hypothesis
@@ -15,6 +16,9 @@ pytest_plugins = [
     "fixtures.running_cluster",
     "fixtures.names",
 ]
+
+# A shell's background job ignores SIGINT, and so would every command that a test starts to interrupt it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is not a slow function.
 hypothesis.settings.register_profile("steersman", deadline=None)

@@ -13,6 +13,7 @@ import redis.asyncio
 from fakes.engine import FakeEngine
 from fixtures.callers import Caller, calling, metric, until
 from fixtures.real_parts import StartValkey, Valkey
+from fixtures.redis_entries import scores
 from fixtures.router_process import Router, StartRouter, direct, policies
 from steersman.api.v1 import decision_pb2
 from steersman.local.system import System
@@ -45,7 +46,7 @@ class Day:
 
     async def entries(self) -> int:
         async with redis.asyncio.from_url(self.valkey.url) as client:
-            return int(await client.dbsize())
+            return len(await scores(client))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import redis.asyncio
 
 from fixtures.callers import Caller, body, calling, fetch, metric, until
 from fixtures.real_parts import Starter, StartTriton, StartValkey, Triton, Valkey
+from fixtures.redis_entries import scores
 from fixtures.router_process import TIERS, Router, RouterStarter, StartRouter, direct, policies
 from steersman.api.v1 import decision_pb2
 from steersman.local.parts import Parts
@@ -78,10 +79,10 @@ class Day:
         await until(recovered, seconds=30)
 
     async def entries(self) -> int:
-        """Entries in Redis, once the router, which writes them a little later, has no more to write."""
+        """Scores in Redis, once the router, which writes them a little later, has no more to write."""
         async with redis.asyncio.from_url(self.valkey.url) as client:
             seen = -1
-            while (now := int(await client.dbsize())) != seen:
+            while (now := len(await scores(client))) != seen:
                 seen = now
                 await asyncio.sleep(WRITES_SECONDS)
             return seen

@@ -13,6 +13,7 @@ import pytest
 import redis.asyncio
 
 from fixtures.callers import body, calling, conversation, failure, fetch, responses, until
+from fixtures.redis_entries import scores
 from fixtures.router_process import StartRouter, direct, policies
 from steersman.api.v1 import decision_pb2, router_service_pb2 as pb
 from steersman.local.system import System
@@ -152,13 +153,32 @@ def _metrics_of_backends(system: System) -> list[str]:
 @pytest.mark.usefixtures("asked")
 async def test_what_redis_holds_is_a_few_numbers_that_expire(store: redis.asyncio.Redis) -> None:
     async def written() -> bool:
-        return bool(await store.dbsize())
+        return bool(await scores(store))
 
     await until(written)
-    async for key in store.scan_iter():
+    for key in await scores(store):
         assert len(key) == len(b"steersman:score:1:") + 32
         assert 0 < await store.ttl(key) <= 86_400 * 1.1 + 1
         assert len(await store.get(key) or b"") == 14
+
+
+@pytest.mark.usefixtures("asked")
+async def test_what_redis_holds_of_conversations_is_a_tier_and_an_address_that_expire(
+    store: redis.asyncio.Redis,
+) -> None:
+    async def sessions() -> list[bytes]:
+        return list(await store.keys("steersman:session:*"))
+
+    async def written() -> bool:
+        return bool(await sessions())
+
+    await until(written)
+    for key in await sessions():
+        assert len(key) == len(b"steersman:session:1:") + 32
+        assert 0 < await store.ttl(key) <= 3600 * 1.1 + 1
+        tier, _, address = (await store.get(key) or b"").partition(b"\0")
+        assert tier in {b"weak", b"strong"}
+        assert len(address) < 40
 
 
 async def test_a_key_cannot_be_guessed_without_the_secret(system: System, store: redis.asyncio.Redis) -> None:
@@ -195,10 +215,10 @@ async def test_scores_are_shared_by_replicas_with_the_same_secret_and_by_no_othe
             assert decision.HasField("score")
             return decision.cache
 
-    before = await store.dbsize()
+    before = len(await scores(store))
 
     async def written() -> bool:
-        return await store.dbsize() > before
+        return len(await scores(store)) > before
 
     assert await cache_of_new_replica("secret") == decision_pb2.CACHE_STATE_MISS
     await until(written)
