@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio
 
 from fixtures.callers import body, calling, conversation, failure, fetch, responses, until
-from fixtures.redis_entries import scores
+from fixtures.redis_entries import keys, scores, value
 from fixtures.router_process import StartRouter, direct, policies
 from steersman.api.v1 import decision_pb2, router_service_pb2 as pb
 from steersman.local.system import System
@@ -166,17 +166,14 @@ async def test_what_redis_holds_is_a_few_numbers_that_expire(store: redis.asynci
 async def test_what_redis_holds_of_conversations_is_a_tier_and_an_address_that_expire(
     store: redis.asyncio.Redis,
 ) -> None:
-    async def sessions() -> list[bytes]:
-        return list(await store.keys("steersman:session:*"))
-
     async def written() -> bool:
-        return bool(await sessions())
+        return bool(await keys(store, "steersman:session:*"))
 
     await until(written)
-    for key in await sessions():
+    for key in await keys(store, "steersman:session:*"):
         assert len(key) == len(b"steersman:session:1:") + 32
         assert 0 < await store.ttl(key) <= 3600 * 1.1 + 1
-        tier, _, address = (await store.get(key) or b"").partition(b"\0")
+        tier, _, address = (await value(store, key)).partition(b"\0")
         assert tier in {b"weak", b"strong"}
         assert len(address) < 40
 
