@@ -115,10 +115,10 @@ def fetch(named: str) -> Path:
 class LanguageModel:
     """A model in memory, until this object goes. Not for several threads at once."""
 
-    def __init__(self, server: Any, identity: Identity, *, library: str) -> None:
+    def __init__(self, server: Any, identity: Identity, *, package_version: str) -> None:
         self._server = server
         self.identity = identity
-        self.library = library
+        self.package_version = package_version
         """Version of llama.cpp's package."""
         self.width: int = self.states(["."]).shape[1]
         """Length of a hidden state."""
@@ -141,7 +141,7 @@ class LanguageModel:
             server = llama.Server(_parameters(llama, path))
         except RuntimeError as error:
             raise ModelError(f"llama.cpp cannot load {path}") from error
-        return cls(server, Identity(path=named, sha256=found), library=llama.__version__)
+        return cls(server, Identity(path=named, sha256=found), package_version=llama.__version__)
 
     def states(self, prompts: Sequence[str]) -> Floats:
         """Hidden state of each prompt's last token, shape `(prompts, width)`; one prompt after another.

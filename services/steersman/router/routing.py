@@ -251,9 +251,13 @@ class Routing:
 
         What the tenant's budget decided is no reason to stay there when there is money again.
         """
-        if plan.sitting is not None and plan.decision.reason is not Reason.BUDGET:
-            session = Session(plan.decision.wanted_tier, address)
-            self.sessions.remember(plan.sitting.conversation, session)
+        sitting, tier = plan.sitting, plan.decision.wanted_tier
+        if sitting is None or plan.decision.reason is Reason.BUDGET:
+            return
+        before = sitting.before
+        if not address and before is not None and before.tier == tier:
+            address = before.address  # a decision alone moves the conversation to no other pod
+        self.sessions.remember(sitting.conversation, Session(tier, address))
 
     async def _answer(
         self, request: Request, record: Record, plan: Plan, *, stream: bool

@@ -91,6 +91,14 @@ async def test_the_address_that_answered_before_is_asked_again(two: RouterOnFake
         served.seen.clear()
 
 
+async def test_a_turn_that_is_only_decided_leaves_the_conversation_where_it_is(two: RouterOnFakes) -> None:
+    await two.routing.complete(first(session_id="chat-1"))
+    await two.decided(first(session_id="chat-1"))
+    (session,) = two.sessions.entries.values()
+    (served,) = (each for each in two.upstreams["strong"] if each.seen)
+    assert session == Session("strong", served.address)
+
+
 async def test_the_address_that_answered_before_is_not_asked_while_it_has_more_than_its_share(
     two: RouterOnFakes,
 ) -> None:

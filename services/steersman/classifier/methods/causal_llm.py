@@ -97,7 +97,7 @@ def train(data: Path, *, out: Path, seed: int, environment: Mapping[str, str], p
     described |= {
         "language_model": dataclasses.asdict(model.identity),
         "question": dataclasses.asdict(QUESTION),
-        "versions": described["versions"] | {"xllamacpp": model.library},
+        "versions": described["versions"] | {"xllamacpp": model.package_version},
     }
     digest = artefact.write(out, tensors=head.tensors(), manifest=described)
     progress("fitting", 1.0)
