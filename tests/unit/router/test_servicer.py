@@ -310,7 +310,7 @@ async def test_the_engine_is_given_what_is_left_of_the_callers_time(
     caller: Caller, router: RouterOnFakes
 ) -> None:
     await called(caller, "Complete")
-    assert 0 < router.weak.seen[0].timeout <= 10
+    assert 0 < router.weak.seen[0].timeout < 10.5  # gRPC rounds a deadline up on its way
 
 
 @pytest.mark.parametrize(("method", "hold_at"), [("Complete", 0), ("Chat", 0), ("Chat", 2)])

@@ -85,15 +85,24 @@ async def ask_in_turn(asking: Caller, queries: Iterable[Query]) -> list[Outcome]
 
 async def _show(console: Console, system: System, outcomes: Sequence[Outcome]) -> None:
     show.decisions(console, outcomes)
-    shown = _with_every_hop(outcomes)
-    show.trace(console, shown, tree(await _spans(system.plan.layout.otlp_url, shown.trace_id)))
+    shown, spans = await _complete_trace(system.plan.layout.otlp_url, _with_every_hop(outcomes))
+    show.trace(console, shown, tree(spans))
     show.summary(console, outcomes)
 
 
-def _with_every_hop(outcomes: Sequence[Outcome]) -> Outcome:
-    """The last streamed query that the classifier was asked about, or any."""
+def _with_every_hop(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    """The streamed queries that the classifier was asked about, the last one first; or all queries."""
     found = [each for each in outcomes if each.answer.cache == "MISS" and each.query.way is Way.GRPC_STREAM]
-    return (found or list(outcomes))[-1]
+    return (found or list(outcomes))[::-1]
+
+
+async def _complete_trace(collector: str, outcomes: Sequence[Outcome]) -> tuple[Outcome, list[Span]]:
+    """The first of these requests whose trace has all services: Triton, seldom, puts its spans into one of its own."""
+    for outcome in outcomes:
+        spans = await _spans(collector, outcome.trace_id)
+        if len({span.service for span in spans}) >= _SERVICES:
+            break
+    return outcome, spans
 
 
 async def _spans(collector: str, trace_id: str) -> list[Span]:
