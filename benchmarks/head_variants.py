@@ -55,6 +55,8 @@ class World:
     """Targets by the weak models' failures alone."""
     beyond_length: Floats
     """Targets in which solution steps count as far as length does not tell them."""
+    half_beyond: Floats
+    """The mean of those and of the targets themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ def variants() -> tuple[Variant, ...]:
             lambda world: replace(_with_words(world), targets=world.smoothed),
             partial(head_fits.worst_up, setting=setting, rate=0.3),
         ),
+        Variant(
+            "words, steps half beyond length",
+            lambda world: replace(_with_words(world), targets=world.half_beyond),
+            shipped,
+        ),
         Variant("weak alone", lambda world: replace(world.pool, targets=world.weak_alone), shipped),
         Variant(
             "steps beyond length", lambda world: replace(world.pool, targets=world.beyond_length), shipped
@@ -119,13 +126,14 @@ def variants() -> tuple[Variant, ...]:
 
 def world_of(material: Material, data: Path, words: WordFeatures) -> World:
     """Targets and word features of what is trained on."""
-    smoothed, weak, beyond = [], [], []
+    smoothed, weak, beyond, half = [], [], [], []
     for index, examples in enumerate(material.examples):
         own = material.pool.of(material.pool.source == index)
         smoothed.append(_scaled(_smooth(examples, _crowd(data, examples))))
         weak.append(_scaled(_failures(examples)))
-        residual = head_fits.beyond(own.targets, own.features[:, :2])
-        beyond.append(_scaled(residual) if examples.source.difficulty else own.targets)
+        residual = _scaled(head_fits.beyond(own.targets, own.features[:, :2]))
+        beyond.append(residual if examples.source.difficulty else own.targets)
+        half.append(_scaled(own.targets + beyond[-1]))
     texts = [text for examples in material.examples for text in examples.texts]
     return World(
         material.pool,
@@ -133,6 +141,7 @@ def world_of(material: Material, data: Path, words: WordFeatures) -> World:
         smoothed=np.concatenate(smoothed),
         weak_alone=np.concatenate(weak),
         beyond_length=np.concatenate(beyond),
+        half_beyond=np.concatenate(half),
     )
 
 
