@@ -22,8 +22,8 @@ _SCHEME: Final = "bearer "
 class Callers(Protocol):
     """Knows callers."""
 
-    def identify(self, shown: Shown) -> Caller:
-        """Who shows this.
+    async def identify(self, shown: Shown) -> Caller:
+        """Who shows this; waits for others only where nobody here knows it.
 
         Raises:
             Unauthenticated: Nobody who is known.
@@ -37,7 +37,7 @@ class Anybody:
 
     tenant: str
 
-    def identify(self, _shown: Shown) -> Caller:
+    async def identify(self, _shown: Shown) -> Caller:
         """See `Callers`."""
         return Caller(self.tenant)
 
@@ -60,7 +60,7 @@ class KeyHolders:
         """Go by these keys from now on."""
         self.keyring = keyring
 
-    def identify(self, shown: Shown) -> Caller:
+    async def identify(self, shown: Shown) -> Caller:
         """See `Callers`."""
         authorization = shown.authorization
         if not authorization or not authorization.lower().startswith(_SCHEME):

@@ -106,6 +106,15 @@ class SessionMemory(Group):
     """Conversations that this process remembers itself."""
 
 
+class DecisionMemory(Group):
+    """Decisions that can be explained: in this process, and in the Redis of the decision cache."""
+
+    ttl_seconds: Count = 3600
+    """How long one can be explained, and an answer be rated."""
+    local_entries: Count = 10_000
+    """Decisions that this process remembers itself."""
+
+
 class Dispatching(Group):
     """How requests get to engines."""
 
@@ -194,6 +203,7 @@ class RouterSettings(ProcessSettings):
     classifier: ClassifierServer = ClassifierServer()
     cache: DecisionCache = Field(default_factory=DecisionCache)
     sessions: SessionMemory = SessionMemory()
+    decisions: DecisionMemory = DecisionMemory()
     dispatch: Dispatching = Dispatching()
     decision_log: DecisionLogging = DecisionLogging()
     kubernetes: Kubernetes = Kubernetes()

@@ -84,6 +84,7 @@ def test_defaults_are_as_promised() -> None:
         },
         "identity": {"key_file": None},
         "sessions": {"ttl_seconds": 3600, "local_entries": 50_000},
+        "decisions": {"ttl_seconds": 3600, "local_entries": 10_000},
         "decision_log": {
             "path": "",
             "sample_rate": 1.0,
