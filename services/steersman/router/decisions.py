@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hmac
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from cachetools import TTLCache
-
 from steersman.router.accounting import Record
+from steersman.router.ids import made_at
 from steersman.router.model import Caller, Decision
 from steersman.router.ports import SharedStore, StoreUnavailable
 from steersman.runtime.errors import InvalidRequest, NotFound, Unavailable
@@ -45,6 +45,7 @@ class Decisions:
         entries: Most decisions that this process keeps itself.
         ttl_seconds: How long.
         on_feedback: Each is told what a caller says of an answer.
+        now: Seconds since the epoch.
     """
 
     def __init__(
@@ -55,11 +56,15 @@ class Decisions:
         entries: int,
         ttl_seconds: float,
         on_feedback: Sequence[Callable[[Feedback], None]] = (),
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._secret = secret
         self._store = store
-        self._local: TTLCache[bytes, Record] = TTLCache(entries, ttl_seconds)
+        self._entries = entries
+        self._ttl_seconds = ttl_seconds
         self._on_feedback = on_feedback
+        self._now = now
+        self._local: dict[bytes, Record] = {}  # the oldest first, as they come
 
     def closed(self, record: Record) -> None:
         """See `steersman.router.accounting.Ledger`; what is shared is written soon, and off the request's path."""
@@ -67,6 +72,8 @@ class Decisions:
             return
         key = self._key(record.caller.tenant, record.decision.id)
         self._local[key] = record
+        if len(self._local) > self._entries:
+            del self._local[next(iter(self._local))]
         self._store.put(key, record)
 
     async def find(self, decision_id: str, *, caller: Caller) -> Record:
@@ -81,7 +88,7 @@ class Decisions:
             raise InvalidRequest("id", "must be the id of a decision, which is 32 hexadecimal digits")
         key = self._key(caller.tenant, decision_id)
         found = self._local.get(key)
-        if found is None:
+        if found is None or made_at(decision_id) + self._ttl_seconds < self._now():
             found = await self._shared(key)
         if found is None or found.decision is None:
             raise NotFound("no decision of yours that is still kept has this id", reason="DECISION_NOT_FOUND")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -19,6 +20,8 @@ from steersman.api.v1 import decision_pb2, decision_service_pb2 as pb, decision_
 from steersman.identity.keys import Keyring, make
 from steersman.router.accounting import Record
 from steersman.router.callers import KeyHolders
+from steersman.router.decisions import Decisions
+from steersman.router.explaining import decided
 from steersman.router.model import Caller, Rights
 from steersman.runtime.errors import InvalidRequest, NotFound, Unavailable
 
@@ -83,6 +86,21 @@ async def test_what_is_no_id_is_not_looked_for(guarded: RouterOnFakes, decision_
     with pytest.raises(InvalidRequest):
         await guarded.decisions.find(decision_id, caller=SEARCH)
     assert not guarded.told.asked
+
+
+async def test_a_process_keeps_the_newest_for_a_while(guarded: RouterOnFakes) -> None:
+    now, shared = [time.time()], FakeStore[Record](down=True)
+    kept = Decisions(secret=b"x", store=shared, entries=2, ttl_seconds=60, now=lambda: now[0])
+    for _ in range(3):
+        await guarded.decided(a_request(tenant="search"))
+        kept.closed(guarded.ledger.records[-1])
+    first, second, third = (decided(record).id for record in guarded.ledger.records)
+    for decision_id in (second, third):
+        assert (await kept.find(decision_id, caller=SEARCH)).outcome == "OK"
+    now[0] += 61
+    for decision_id in (first, second, third):
+        with pytest.raises(Unavailable):
+            await kept.find(decision_id, caller=SEARCH)
 
 
 async def test_a_request_that_was_refused_leaves_nothing_to_look_back_at(guarded: RouterOnFakes) -> None:
