@@ -64,6 +64,7 @@ from steersman.router.sessions import SessionKeys, Sessions
 from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, Identity, RouterSettings
 from steersman.router.stores import Stores, open_stores
 from steersman.router.tally import Tally
+from steersman.router.tenant_metrics import TenantMetrics
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime import telemetry
@@ -102,6 +103,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
     """A router that serves as long as the context lasts, and drains when it is left."""
     process, demand, tally = ProcessMetrics(), Demand(), Tally()
     metrics = RouterMetrics(process)
+    by_tenant = TenantMetrics(process.registry, largest=settings.tenant_metrics.largest)
     async with AsyncExitStack() as stack:
         stack.enter_context(
             telemetry.tracing(
@@ -140,7 +142,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             classifier=classifier,
             upstreams=upstreams,
             demand=demand,
-            ledger=Ledgers((metrics, tally, decisions, *([] if logged is None else [logged]))),
+            ledger=Ledgers((metrics, by_tenant, tally, decisions, *([] if logged is None else [logged]))),
         )
         await _follow_policies(
             here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally

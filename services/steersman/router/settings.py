@@ -153,6 +153,13 @@ class DecisionLogging(Group):
     """Decisions that wait to be written; more are dropped and counted."""
 
 
+class TenantMetrics(Group):
+    """Metrics by tenant."""
+
+    largest: Count = 20
+    """Tenants with series of their own, the largest by requests; all others are counted together as `other`."""
+
+
 class Identity(Group):
     """How callers are known."""
 
@@ -209,3 +216,4 @@ class RouterSettings(ProcessSettings):
     kubernetes: Kubernetes = Kubernetes()
     waiting_room: Waiting = Waiting()
     identity: Identity = Identity()
+    tenant_metrics: TenantMetrics = TenantMetrics()
