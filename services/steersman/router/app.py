@@ -19,6 +19,8 @@ from aiohttp import web
 
 from steersman import __version__
 from steersman.api.v1 import (
+    decision_service_pb2,
+    decision_service_pb2_grpc,
     demand_service_pb2,
     demand_service_pb2_grpc,
     policy_service_pb2,
@@ -37,12 +39,15 @@ from steersman.router.callers import Anybody, Callers, KeyHolders
 from steersman.router.cluster import Cluster, cluster_api
 from steersman.router.connection_age import ConnectionAge
 from steersman.router.decision_log import DecisionLog
+from steersman.router.decision_servicer import DecisionServicer
+from steersman.router.decisions import Decisions
 from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.demand_servicer import DemandServicer
 from steersman.router.dispatch import Dispatcher, Patience
 from steersman.router.fleet import Fleet
 from steersman.router.http import HttpApi
+from steersman.router.http_decisions import DecisionHandlers
 from steersman.router.ids import new_id
 from steersman.router.limiting import Limiter, LocalQuotas
 from steersman.router.metrics import RouterMetrics
@@ -59,6 +64,7 @@ from steersman.router.sessions import SessionKeys, Sessions
 from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, Identity, RouterSettings
 from steersman.router.stores import Stores, open_stores
 from steersman.router.tally import Tally
+from steersman.router.tenant_metrics import TenantMetrics
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime import telemetry
@@ -77,6 +83,7 @@ TENANT = "default"
 
 _SERVICES = (
     router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
+    decision_service_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name,
     demand_service_pb2.DESCRIPTOR.services_by_name["DemandService"].full_name,
     policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"].full_name,
 )
@@ -84,8 +91,9 @@ _SERVICES = (
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What this replica tells the autoscaler and the controller."""
+    """What this replica tells callers afterwards, the autoscaler and the controller."""
 
+    decisions: DecisionServicer
     demand: DemandServicer
     policies: PolicyServicer
 
@@ -95,6 +103,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
     """A router that serves as long as the context lasts, and drains when it is left."""
     process, demand, tally = ProcessMetrics(), Demand(), Tally()
     metrics = RouterMetrics(process)
+    by_tenant = TenantMetrics(process.registry, largest=settings.tenant_metrics.largest)
     async with AsyncExitStack() as stack:
         stack.enter_context(
             telemetry.tracing(
@@ -103,16 +112,17 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         )
         await stack.enter_async_context(metrics_server(settings.metrics.address, process))
         api = await stack.enter_async_context(cluster_api(settings.kubernetes))
-        decisions = await _decision_log(stack, settings.decision_log, metrics)
+        logged = await _decision_log(stack, settings.decision_log, metrics)
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
         )
         here = Cluster(api, settings.kubernetes, tasks, KubernetesMetrics(process.registry))
         source = await here.addresses()
-        if decisions is not None:
-            tasks.start("decision log", decisions.write)
+        if logged is not None:
+            tasks.start("decision log", logged.write)
         stores = await open_stores(stack, tasks, settings, metrics)
         classifier = await _classifier(stack, tasks, settings, metrics, source)
+        decisions = _decisions(settings, stores, metrics, logged)
         room = _room(settings, metrics)
         upstreams = await stack.enter_async_context(
             Upstreams(partial(_fleet, settings.dispatch, source), room)
@@ -132,7 +142,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             classifier=classifier,
             upstreams=upstreams,
             demand=demand,
-            ledger=Ledgers((metrics, tally) if decisions is None else (metrics, tally, decisions)),
+            ledger=Ledgers((metrics, by_tenant, tally, decisions, *([] if logged is None else [logged]))),
         )
         await _follow_policies(
             here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally
@@ -142,9 +152,12 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         callers = await _callers(tasks, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
-        await http.enter_async_context(_http(settings, routing, callers, classifier, metrics))
+        await http.enter_async_context(
+            _http(settings, routing, DecisionHandlers(decisions, callers), classifier, metrics)
+        )
         draining, replica = asyncio.Event(), new_id()
         told = _Told(
+            DecisionServicer(decisions, callers),
             DemandServicer(demand, replica, draining),
             PolicyServicer(lambda: routing.catalogue, lambda: classifier.identity, tally, replica),
         )
@@ -172,6 +185,19 @@ async def _decision_log(
         DecisionLog(
             sink, sample_rate=settings.sample_rate, queue=settings.queue, on_lines=metrics.decisions_logged
         )
+    )
+
+
+def _decisions(
+    settings: RouterSettings, stores: Stores, metrics: RouterMetrics, logged: DecisionLog | None
+) -> Decisions:
+    """What explains decisions afterwards."""
+    return Decisions(
+        secret=settings.cache.hmac_key.get_secret_value().encode(),
+        store=stores.decisions,
+        entries=settings.decisions.local_entries,
+        ttl_seconds=settings.decisions.ttl_seconds,
+        on_feedback=[metrics.rated, *([] if logged is None else [logged.rated])],
     )
 
 
@@ -310,13 +336,14 @@ def _fleet(settings: Dispatching, source: AddressSource, spec: UpstreamSpec) -> 
 async def _http(
     settings: RouterSettings,
     routing: Routing,
-    callers: Callers,
+    decisions: DecisionHandlers,
     classifier: TritonClassifier,
     metrics: RouterMetrics,
 ) -> AsyncIterator[None]:
     api = HttpApi(
         routing=routing,
-        callers=callers,
+        callers=decisions.callers,
+        decisions=decisions,
         max_messages=settings.requests.max_messages,
         default_timeout=settings.requests.default_timeout_seconds,
         health=lambda: {"classifier": classifier.identity is not None},
@@ -356,6 +383,7 @@ async def _grpc(
 
     def register(server: grpc.aio.Server) -> None:
         router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
+        decision_service_pb2_grpc.add_DecisionServiceServicer_to_server(told.decisions, server)
         demand_service_pb2_grpc.add_DemandServiceServicer_to_server(told.demand, server)
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(told.policies, server)
 

@@ -15,6 +15,7 @@ from opentelemetry.util.types import AttributeValue
 from prometheus_client import Counter, Gauge, Histogram
 
 from steersman.router.accounting import Record
+from steersman.router.decisions import Feedback
 from steersman.router.demand import Demand
 from steersman.router.model import Catalogue, Decision, Stages
 from steersman.router.waiting import Outcome, WaitingRoom
@@ -103,6 +104,18 @@ class RouterMetrics:
         self._session_writes_dropped = Counter(
             "steersman_session_writes_dropped",
             "Sessions that were not written to Redis.",
+            registry=registry,
+        )
+        self._decision_writes_dropped = Counter(
+            "steersman_decision_writes_dropped",
+            "Decisions that were not written to Redis; only the replica that made them can explain them.",
+            registry=registry,
+        )
+        self._feedback = Histogram(
+            "steersman_feedback_quality",
+            "What callers said of answers, from 0 to 1, by the tier that answered.",
+            ("tier",),
+            buckets=(0.0, 0.25, 0.5, 0.75, 1.0),
             registry=registry,
         )
         self._decision_log_lines = Counter(
@@ -205,6 +218,14 @@ class RouterMetrics:
     def session_writes_dropped(self, number: int) -> None:
         """Sessions were not written to Redis."""
         self._session_writes_dropped.inc(number)
+
+    def decision_writes_dropped(self, number: int) -> None:
+        """Decisions were not written to Redis."""
+        self._decision_writes_dropped.inc(number)
+
+    def rated(self, feedback: Feedback) -> None:
+        """A caller has said how good an answer was."""
+        self._feedback.labels(feedback.decision.tier).observe(feedback.quality)
 
     def decisions_logged(self, outcome: str, number: int) -> None:
         """Lines were written to the decision log, or dropped."""

@@ -208,7 +208,7 @@ class Routing:
         tier, reason = self._within_budget(choice, chosen.policy, record.allowance, catalogue, needs)
         truncated = text.truncated or (scored.assessment is not None and scored.assessment.truncated)
         decision = Decision(new_id(), tier, tier, reason, chosen.policy, chosen.boundaries, scored, truncated)
-        record.decision = decision
+        record.decision, record.wanted_for = decision, reason
         record.stages.decide = time.perf_counter() - started
         return Plan(catalogue, decision, needs, sitting)
 

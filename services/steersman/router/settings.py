@@ -106,6 +106,15 @@ class SessionMemory(Group):
     """Conversations that this process remembers itself."""
 
 
+class DecisionMemory(Group):
+    """Decisions that can be explained: in this process, and in the Redis of the decision cache."""
+
+    ttl_seconds: Count = 3600
+    """How long one can be explained, and an answer be rated."""
+    local_entries: Count = 10_000
+    """Decisions that this process remembers itself."""
+
+
 class Dispatching(Group):
     """How requests get to engines."""
 
@@ -142,6 +151,13 @@ class DecisionLogging(Group):
     """Files that are kept, the one that is written included."""
     queue: Count = 8192
     """Decisions that wait to be written; more are dropped and counted."""
+
+
+class TenantMetrics(Group):
+    """Metrics by tenant."""
+
+    largest: Count = 20
+    """Tenants with series of their own, the largest by requests; all others are counted together as `other`."""
 
 
 class Identity(Group):
@@ -194,8 +210,10 @@ class RouterSettings(ProcessSettings):
     classifier: ClassifierServer = ClassifierServer()
     cache: DecisionCache = Field(default_factory=DecisionCache)
     sessions: SessionMemory = SessionMemory()
+    decisions: DecisionMemory = DecisionMemory()
     dispatch: Dispatching = Dispatching()
     decision_log: DecisionLogging = DecisionLogging()
     kubernetes: Kubernetes = Kubernetes()
     waiting_room: Waiting = Waiting()
     identity: Identity = Identity()
+    tenant_metrics: TenantMetrics = TenantMetrics()

@@ -1,12 +1,14 @@
-"""Wires what a router shares with the other replicas: scores and sessions, in one Redis."""
+"""Wires what a router shares with the other replicas: scores, sessions and decisions, in one Redis."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from steersman.router import recorded
+from steersman.router.accounting import Record
 from steersman.router.adapters.redis import SCORES, SESSIONS, Kind, RedisOptions, RedisStore
 from steersman.router.adapters.redis_quotas import RedisQuotas
 from steersman.router.metrics import RouterMetrics
@@ -17,6 +19,8 @@ from steersman.runtime.tasks import BackgroundTasks
 
 V = TypeVar("V")
 
+DECISIONS: Final = Kind(b"steersman:decision:1:", recorded.encode, recorded.decode)
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -24,6 +28,7 @@ class Stores:
 
     scores: RedisStore[Assessment]
     sessions: RedisStore[Session]
+    decisions: RedisStore[Record]
     quotas: RedisQuotas
 
 
@@ -48,5 +53,6 @@ async def open_stores(
     return Stores(
         await opened("cache", SCORES, cache.ttl_seconds, metrics.cache_writes_dropped),
         await opened("session", SESSIONS, settings.sessions.ttl_seconds, metrics.session_writes_dropped),
+        await opened("decision", DECISIONS, settings.decisions.ttl_seconds, metrics.decision_writes_dropped),
         quotas,
     )

@@ -25,6 +25,7 @@ from steersman.runtime.errors import (
     Error,
     Forbidden,
     InvalidRequest,
+    NotFound,
     Overloaded,
     Refused,
     TooLarge,
@@ -41,6 +42,7 @@ _STATUS: Final = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Code.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -55,6 +57,7 @@ _FINAL: Final[dict[grpc.StatusCode, type[Error]]] = {
     grpc.StatusCode.ABORTED: BrokenOff,
     grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
     grpc.StatusCode.PERMISSION_DENIED: Forbidden,
+    grpc.StatusCode.NOT_FOUND: NotFound,
 }
 
 _ERROR_STATUS: Final = re.compile("[45][0-9]{2}")

@@ -83,7 +83,9 @@ def test_defaults_are_as_promised() -> None:
             "at_once": 16,
         },
         "identity": {"key_file": None},
+        "tenant_metrics": {"largest": 20},
         "sessions": {"ttl_seconds": 3600, "local_entries": 50_000},
+        "decisions": {"ttl_seconds": 3600, "local_entries": 10_000},
         "decision_log": {
             "path": "",
             "sample_rate": 1.0,
