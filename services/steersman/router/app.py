@@ -111,19 +111,22 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         source = await here.addresses()
         if decisions is not None:
             tasks.start("decision log", decisions.write)
-        stores = await open_stores(stack, tasks, settings, metrics)
+        replica = new_id()
+        stores = await open_stores(stack, tasks, settings, metrics, replica=replica)
         classifier = await _classifier(stack, tasks, settings, metrics, source)
         room = _room(settings, metrics)
         upstreams = await stack.enter_async_context(
             Upstreams(partial(_fleet, settings.dispatch, source), room)
         )
-        limiter = Limiter(
-            store=stores.quotas,
-            local=LocalQuotas(),
-            on_refused=metrics.quota_refused,
-            on_local=metrics.quota_kept_alone,
+        limiter = await stack.enter_async_context(
+            Limiter(
+                store=stores.quotas,
+                local=LocalQuotas(),
+                on_refused=metrics.quota_refused,
+                on_local=metrics.quota_kept_alone,
+            )
         )
-        tasks.start("settling of quotas", limiter.write)
+        tasks.start("settling of quotas", limiter.keep_told)
         routing = _routing(
             settings,
             limiter=limiter,
@@ -143,7 +146,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
         await http.enter_async_context(_http(settings, routing, callers, classifier, metrics))
-        draining, replica = asyncio.Event(), new_id()
+        draining = asyncio.Event()
         told = _Told(
             DemandServicer(demand, replica, draining),
             PolicyServicer(lambda: routing.catalogue, lambda: classifier.identity, tally, replica),
