@@ -29,7 +29,7 @@ from steersman.router.model import (
     UpstreamSpec,
     WhenCold,
 )
-from steersman.router.quotas import DAY, HOUR, MINUTE, Kind, Quota, Quotas
+from steersman.router.quotas import DAY, HOUR, LEASE, MINUTE, Kind, Quota, Quotas
 from steersman.runtime import strict_yaml
 from steersman.runtime.addresses import DNS, SERVICE
 from steersman.runtime.settings import Group
@@ -46,6 +46,7 @@ _KINDS: Final[Mapping[str, tuple[Kind, float]]] = {
     "strong_calls_per_hour": (Kind.STRONG_CALLS, HOUR),
     "usd_per_day": (Kind.USD, DAY),
     "usd_per_month": (Kind.USD, 30 * DAY),
+    "concurrent_requests": (Kind.RUNNING, LEASE),
 }
 _HIGHEST_PORT: Final = 65_535
 _PORT: Final = re.compile(r"[0-9]{1,5}")
@@ -205,6 +206,8 @@ class _Limits(Group):
     usd_per_day: Positive | None = None
     usd_per_month: Positive | None = None
     """In 30 days."""
+    concurrent_requests: Annotated[int, Field(gt=0)] | None = None
+    """Requests in progress at once, over all routers."""
     when_strong_is_spent: Literal["refuse", "weak"] = "refuse"
     """What becomes of a query for the dearest tier when `strong_calls_per_hour` are spent: it is refused, or goes to
     a cheaper tier of its policy."""
@@ -214,7 +217,9 @@ class _Limits(Group):
         given = self.model_dump(exclude_none=True, include=set(_KINDS))
         return Quotas(
             tuple(
-                Quota(name, kind, given[name], time) for name, (kind, time) in _KINDS.items() if name in given
+                Quota(name, kind, float(given[name]), time)
+                for name, (kind, time) in _KINDS.items()
+                if name in given
             ),
             weak_when_spent=self.when_strong_is_spent == "weak",
         )
