@@ -28,14 +28,13 @@ from steersman.api.v1 import (
     router_service_pb2,
     router_service_pb2_grpc,
 )
-from steersman.identity import key_file
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
 from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import policy_file
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
-from steersman.router.callers import Anybody, Callers, KeyHolders
+from steersman.router.callers import Callers
 from steersman.router.cluster import Cluster, cluster_api
 from steersman.router.connection_age import ConnectionAge
 from steersman.router.decision_log import DecisionLog
@@ -49,6 +48,7 @@ from steersman.router.fleet import Fleet
 from steersman.router.http import HttpApi
 from steersman.router.http_decisions import DecisionHandlers
 from steersman.router.ids import new_id
+from steersman.router.knowing import known_callers
 from steersman.router.limiting import Limiter, LocalQuotas
 from steersman.router.metrics import RouterMetrics
 from steersman.router.model import Catalogue, UpstreamSpec
@@ -61,7 +61,7 @@ from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
 from steersman.router.servicer import RouterServicer
 from steersman.router.sessions import SessionKeys, Sessions
-from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, Identity, RouterSettings
+from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, RouterSettings
 from steersman.router.stores import Stores, open_stores
 from steersman.router.tally import Tally
 from steersman.router.tenant_metrics import TenantMetrics
@@ -74,12 +74,8 @@ from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
-from steersman.runtime.watched_file import WatchedFile
 
 log = logging.getLogger(__name__)
-
-TENANT = "default"
-"""The one tenant where callers are not told apart."""
 
 _SERVICES = (
     router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
@@ -111,7 +107,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             )
         )
         await stack.enter_async_context(metrics_server(settings.metrics.address, process))
-        api = await stack.enter_async_context(cluster_api(settings.kubernetes))
+        api = await stack.enter_async_context(cluster_api(settings.kubernetes, settings.identity))
         logged = await _decision_log(stack, settings.decision_log, metrics)
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
@@ -152,7 +148,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         )
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
         metrics.watch_breakers("tiers", lambda: upstreams.breakers)
-        callers = await _callers(tasks, settings.identity, metrics)
+        callers = await known_callers(stack, here, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
         await http.enter_async_context(
@@ -313,17 +309,6 @@ async def _follow_policies(
     await policies.load()
     here.tasks.start("policy file", policies.watch)
     await here.follow_policies(sources.take_resources)
-
-
-async def _callers(tasks: BackgroundTasks, settings: Identity, metrics: RouterMetrics) -> Callers:
-    if settings.key_file is None:
-        log.warning("callers are not told apart: anybody who reaches this router may use it")
-        return Anybody(TENANT)
-    holders = KeyHolders(metrics.caller_refused)
-    keys = WatchedFile("key file", settings.key_file, key_file.parse, holders.take, metrics.keys_reloaded)
-    await keys.load()
-    tasks.start("key file", keys.watch)
-    return holders
 
 
 def _fleet(settings: Dispatching, source: AddressSource, spec: UpstreamSpec) -> Fleet[Upstream]:

@@ -138,8 +138,14 @@ class RouterMetrics:
         )
         self._callers_refused = Counter(
             "steersman_callers_refused",
-            "Requests without a valid API key, by what was wrong: missing, unknown, expired, revoked.",
+            "Requests of callers who are not known, by what was wrong: missing, unknown, expired, revoked, token.",
             ("why",),
+            registry=registry,
+        )
+        self._token_reviews = Counter(
+            "steersman_token_reviews",
+            "Reviews of ServiceAccounts' tokens: known, denied, failed, or stale where an older one stood in.",
+            ("outcome",),
             registry=registry,
         )
         self._quota_refusals = Counter(
@@ -242,6 +248,10 @@ class RouterMetrics:
     def caller_refused(self, why: str) -> None:
         """A caller showed no valid key."""
         self._callers_refused.labels(why).inc()
+
+    def token_reviewed(self, outcome: str) -> None:
+        """The API server was asked about a token."""
+        self._token_reviews.labels(outcome).inc()
 
     def quota_refused(self, name: str) -> None:
         """A request was refused, because a quota was used up."""
