@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from steersman.identity.keys import Keyring
+from steersman.identity.shown import Shown
 from steersman.router.model import Caller
 from steersman.runtime.errors import Unauthenticated
 
@@ -21,11 +22,8 @@ _SCHEME: Final = "bearer "
 class Callers(Protocol):
     """Knows callers."""
 
-    def identify(self, authorization: str | None) -> Caller:
+    def identify(self, shown: Shown) -> Caller:
         """Who shows this.
-
-        Args:
-            authorization: The HTTP header or gRPC metadata of that name.
 
         Raises:
             Unauthenticated: Nobody who is known.
@@ -39,7 +37,7 @@ class Anybody:
 
     tenant: str
 
-    def identify(self, _authorization: str | None) -> Caller:
+    def identify(self, _shown: Shown) -> Caller:
         """See `Callers`."""
         return Caller(self.tenant)
 
@@ -62,8 +60,9 @@ class KeyHolders:
         """Go by these keys from now on."""
         self.keyring = keyring
 
-    def identify(self, authorization: str | None) -> Caller:
+    def identify(self, shown: Shown) -> Caller:
         """See `Callers`."""
+        authorization = shown.authorization
         if not authorization or not authorization.lower().startswith(_SCHEME):
             raise self._refuse("missing")
         key = self.keyring.owner(authorization[len(_SCHEME) :].strip())

@@ -17,6 +17,7 @@ import orjson
 from aiohttp import web
 from opentelemetry.trace import Span, SpanKind
 
+from steersman.identity.shown import Shown
 from steersman.openai_api import body, errors as openai_errors
 from steersman.router.accounting import Record
 from steersman.router.callers import Callers
@@ -143,7 +144,7 @@ class HttpApi:
             return await events.failed(Error("internal error"))
 
     def _caller(self, http: web.Request) -> Caller:
-        return self.callers.identify(http.headers.get("Authorization"))
+        return self.callers.identify(Shown(http.headers.get("Authorization")))
 
     def _models_for(self, http: web.Request) -> list[str]:
         catalogue = self.routing.catalogue

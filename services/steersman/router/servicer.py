@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 
 from steersman.api.v1 import chat_pb2, router_service_pb2 as pb, router_service_pb2_grpc
+from steersman.identity.shown import Shown
 from steersman.openai_api import answer, body
 from steersman.openai_api.body import ChatBody
 from steersman.router import messages
@@ -82,7 +83,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
 
     def _request(self, request: _AnyRequest, context: _Context) -> Request:
         received_at = time.perf_counter()
-        caller = self.callers.identify(_authorization(context))
+        caller = self.callers.identify(Shown(_authorization(context)))
         chat = self._body(request)
         left: float | None = context.time_remaining()  # None without a deadline, whatever its type says
         return Request(

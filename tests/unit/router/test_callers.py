@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from steersman.identity.keys import Keyring, make
+from steersman.identity.shown import Shown
 from steersman.router.callers import Anybody, KeyHolders
 from steersman.router.model import Caller
 from steersman.runtime.errors import Unauthenticated
@@ -26,13 +27,13 @@ class Door:
 
     def refusal(self, shown: str | None) -> str:
         with pytest.raises(Unauthenticated) as told:
-            self.holders.identify(shown)
+            self.holders.identify(Shown(shown))
         return told.value.message
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])
 def test_the_tenant_of_a_caller_is_that_of_its_key(scheme: str) -> None:
-    assert Door().holders.identify(scheme + TEXT) == Caller("search", KEY.id)
+    assert Door().holders.identify(Shown(scheme + TEXT)) == Caller("search", KEY.id)
 
 
 @pytest.mark.parametrize(
@@ -65,4 +66,4 @@ async def test_a_key_that_is_revoked_is_of_no_use_from_then_on() -> None:
 
 
 def test_where_callers_are_not_told_apart_whatever_they_show_is_the_one_tenant() -> None:
-    assert Anybody("default").identify("Bearer anything") == Caller("default")
+    assert Anybody("default").identify(Shown("Bearer anything")) == Caller("default")
