@@ -7,7 +7,7 @@ in progress finish while everything that they need still works.
 from __future__ import annotations
 
 import asyncio
-import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ from steersman.api.v1 import (
     router_service_pb2,
     router_service_pb2_grpc,
 )
-from steersman.identity import key_file
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
 from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import policy_file
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
-from steersman.router.callers import Anybody, Callers, KeyHolders
+from steersman.router.caller_sources import known_callers
+from steersman.router.callers import Callers
 from steersman.router.cluster import Cluster, cluster_api
 from steersman.router.connection_age import ConnectionAge
 from steersman.router.decision_log import DecisionLog
@@ -56,30 +56,46 @@ from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
 from steersman.router.servicer import RouterServicer
 from steersman.router.sessions import SessionKeys, Sessions
-from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, Identity, RouterSettings
+from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, RouterSettings
 from steersman.router.stores import Stores, open_stores
 from steersman.router.tally import Tally
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime import telemetry
-from steersman.runtime.addresses import AddressSource
+from steersman.runtime.addresses import AddressSource, name_of
 from steersman.runtime.breaker import Breaker
+from steersman.runtime.client_names import ClientNames
+from steersman.runtime.health import Health
 from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
-from steersman.runtime.watched_file import WatchedFile
-
-log = logging.getLogger(__name__)
-
-TENANT = "default"
-"""The one tenant where callers are not told apart."""
+from steersman.runtime.tls import Wire, opened
 
 _SERVICES = (
     router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
     demand_service_pb2.DESCRIPTOR.services_by_name["DemandService"].full_name,
     policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"].full_name,
 )
+
+
+_INSIDE = frozenset(
+    each.full_name
+    for each in (
+        demand_service_pb2.DESCRIPTOR.services_by_name["DemandService"],
+        policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
+    )
+)
+"""Those that are not for callers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """What a gRPC server has, whatever it serves."""
+
+    process: ProcessMetrics
+    health: Health
+    wire: Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +110,17 @@ class _Told:
 async def app(settings: RouterSettings) -> AsyncIterator[None]:
     """A router that serves as long as the context lasts, and drains when it is left."""
     process, demand, tally = ProcessMetrics(), Demand(), Tally()
-    metrics = RouterMetrics(process)
+    metrics, health = RouterMetrics(process), Health()
     async with AsyncExitStack() as stack:
         stack.enter_context(
             telemetry.tracing(
                 service="steersman-router", version=__version__, on_dropped=process.spans_dropped.inc
             )
         )
-        await stack.enter_async_context(metrics_server(settings.metrics.address, process))
+        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
+        await stack.enter_async_context(
+            metrics_server(settings.metrics.address, process, health=health, wire=wire)
+        )
         api = await stack.enter_async_context(cluster_api(settings.kubernetes))
         decisions = await _decision_log(stack, settings.decision_log, metrics)
         tasks = await stack.enter_async_context(
@@ -111,11 +130,11 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         source = await here.addresses()
         if decisions is not None:
             tasks.start("decision log", decisions.write)
-        stores = await open_stores(stack, tasks, settings, metrics)
-        classifier = await _classifier(stack, tasks, settings, metrics, source)
+        stores = await open_stores(stack, tasks, settings, metrics, wire)
+        classifier = await _classifier(stack, tasks, settings, metrics, source, wire=wire)
         room = _room(settings, metrics)
         upstreams = await stack.enter_async_context(
-            Upstreams(partial(_fleet, settings.dispatch, source), room)
+            Upstreams(partial(_fleet, settings.dispatch, source, wire), room)
         )
         limiter = Limiter(
             store=stores.quotas,
@@ -139,16 +158,16 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         )
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
         metrics.watch_breakers("tiers", lambda: upstreams.breakers)
-        callers = await _callers(tasks, settings.identity, metrics)
+        callers = await known_callers(tasks, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
-        await http.enter_async_context(_http(settings, routing, callers, classifier, metrics))
+        await http.enter_async_context(_http(settings, routing, callers, classifier, metrics, wire=wire))
         draining, replica = asyncio.Event(), new_id()
         told = _Told(
             DemandServicer(demand, replica, draining),
             PolicyServicer(lambda: routing.catalogue, lambda: classifier.identity, tally, replica),
         )
-        await rpc.enter_async_context(_grpc(settings, routing, callers, told, process))
+        await rpc.enter_async_context(_grpc(settings, routing, callers, told, _Served(process, health, wire)))
         try:
             yield
         finally:
@@ -181,6 +200,8 @@ async def _classifier(
     settings: RouterSettings,
     metrics: RouterMetrics,
     source: AddressSource,
+    *,
+    wire: Wire,
 ) -> TritonClassifier:
     server = settings.classifier
     classifier = TritonClassifier(
@@ -194,6 +215,7 @@ async def _classifier(
         ),
         source=source,
         breaker=partial(Breaker, threshold=server.breaker_failures, cooldown=server.breaker_cooldown_seconds),
+        wire=wire,
     )
     await stack.enter_async_context(classifier)
     tasks.start("addresses of the classifier", classifier.keep_addresses_fresh)
@@ -286,24 +308,19 @@ async def _follow_policies(
     await here.follow_policies(sources.take_resources)
 
 
-async def _callers(tasks: BackgroundTasks, settings: Identity, metrics: RouterMetrics) -> Callers:
-    if settings.key_file is None:
-        log.warning("callers are not told apart: anybody who reaches this router may use it")
-        return Anybody(TENANT)
-    holders = KeyHolders(metrics.caller_refused)
-    keys = WatchedFile("key file", settings.key_file, key_file.parse, holders.take, metrics.keys_reloaded)
-    await keys.load()
-    tasks.start("key file", keys.watch)
-    return holders
-
-
-def _fleet(settings: Dispatching, source: AddressSource, spec: UpstreamSpec) -> Fleet[Upstream]:
+def _fleet(settings: Dispatching, source: AddressSource, wire: Wire, spec: UpstreamSpec) -> Fleet[Upstream]:
     breaker = partial(
         Breaker, threshold=settings.breaker_failures, cooldown=settings.breaker_cooldown_seconds
     )
     if spec.kind == "backend":
-        return Fleet(spec.target, source, BackendUpstream.connect, breaker)
-    return Fleet(spec.target, source, partial(DirectUpstream.connect, api_key=spec.api_key), breaker)
+        connect = partial(BackendUpstream.connect, wire=wire, name=name_of(spec.target))
+        return Fleet(spec.target, source, connect, breaker, edition=lambda: wire.edition)
+    return Fleet(
+        spec.target,
+        source,
+        partial(DirectUpstream.connect, api_key=spec.api_key, ca_file=spec.ca_file),
+        breaker,
+    )
 
 
 @asynccontextmanager
@@ -313,6 +330,8 @@ async def _http(
     callers: Callers,
     classifier: TritonClassifier,
     metrics: RouterMetrics,
+    *,
+    wire: Wire,
 ) -> AsyncIterator[None]:
     api = HttpApi(
         routing=routing,
@@ -332,20 +351,20 @@ async def _http(
     )
     await runner.setup()
     try:
-        await _listen(runner, settings.http)
+        await _listen(runner, settings.http, wire.server_context())
         yield
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, settings: HttpServer) -> None:
+async def _listen(runner: web.AppRunner, settings: HttpServer, context: ssl.SSLContext | None) -> None:
     host, _, port = settings.address.rpartition(":")
-    await web.TCPSite(runner, host, int(port)).start()
+    await web.TCPSite(runner, host, int(port), ssl_context=context).start()
 
 
 @asynccontextmanager
 async def _grpc(
-    settings: RouterSettings, routing: Routing, callers: Callers, told: _Told, process: ProcessMetrics
+    settings: RouterSettings, routing: Routing, callers: Callers, told: _Told, served: _Served
 ) -> AsyncIterator[None]:
     servicer = RouterServicer(
         routing=routing,
@@ -359,5 +378,13 @@ async def _grpc(
         demand_service_pb2_grpc.add_DemandServiceServicer_to_server(told.demand, server)
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(told.policies, server)
 
-    async with grpc_server(settings.grpc, metrics=process, services=_SERVICES, register=register):
+    async with grpc_server(
+        settings.grpc,
+        metrics=served.process,
+        services=_SERVICES,
+        register=register,
+        health=served.health,
+        wire=served.wire,
+        client_names=ClientNames.by(settings.tls, open_services=set(_SERVICES) - _INSIDE),
+    ):
         yield

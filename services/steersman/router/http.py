@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 
 import orjson
 from aiohttp import web
@@ -19,6 +20,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from steersman.identity.shown import Shown
 from steersman.openai_api import body, errors as openai_errors
+from steersman.router import peers
 from steersman.router.accounting import Record
 from steersman.router.callers import Callers
 from steersman.router.choosing import model_names
@@ -144,7 +146,9 @@ class HttpApi:
             return await events.failed(Error("internal error"))
 
     def _caller(self, http: web.Request) -> Caller:
-        return self.callers.identify(Shown(http.headers.get("Authorization")))
+        return self.callers.identify(
+            Shown(http.headers.get("Authorization"), partial(peers.of_request, http))
+        )
 
     def _models_for(self, http: web.Request) -> list[str]:
         catalogue = self.routing.catalogue

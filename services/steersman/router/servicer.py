@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -15,7 +16,7 @@ from steersman.api.v1 import chat_pb2, router_service_pb2 as pb, router_service_
 from steersman.identity.shown import Shown
 from steersman.openai_api import answer, body
 from steersman.openai_api.body import ChatBody
-from steersman.router import messages
+from steersman.router import messages, peers
 from steersman.router.callers import Callers
 from steersman.router.routing import Request, Routing
 from steersman.router.sessions import checked_session_id
@@ -83,7 +84,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
 
     def _request(self, request: _AnyRequest, context: _Context) -> Request:
         received_at = time.perf_counter()
-        caller = self.callers.identify(Shown(_authorization(context)))
+        caller = self.callers.identify(Shown(_authorization(context), partial(peers.of_rpc, context)))
         chat = self._body(request)
         left: float | None = context.time_remaining()  # None without a deadline, whatever its type says
         return Request(

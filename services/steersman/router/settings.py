@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from steersman.runtime.settings import Address, Group, GrpcServer, ProcessSettings, Seconds
 
@@ -150,6 +150,9 @@ class Identity(Group):
     key_file: Path | None = None
     """File of API keys, as `steersman keys` writes it; read again when it changes. Without it callers are not told
     apart, and anybody who reaches the router may use it."""
+    certificate_file: Path | None = None
+    """File of rules by which client certificates belong to tenants; read again when it changes. Needs TLS with clients
+    verified."""
 
 
 class Kubernetes(Group):
@@ -199,3 +202,11 @@ class RouterSettings(ProcessSettings):
     kubernetes: Kubernetes = Kubernetes()
     waiting_room: Waiting = Waiting()
     identity: Identity = Identity()
+
+    @model_validator(mode="after")
+    def _private(self) -> Self:
+        if self.tls.folder is not None and self.cache.url.startswith("redis://"):
+            raise ValueError("with TLS on, CACHE__URL must begin with rediss:// (or unix://)")
+        if self.identity.certificate_file and not (self.tls.folder and self.tls.verify_clients):
+            raise ValueError("IDENTITY__CERTIFICATE_FILE needs TLS__FOLDER, and clients verified")
+        return self

@@ -27,6 +27,7 @@ def test_defaults_are_as_promised() -> None:
         },
         "metrics": {"address": "0.0.0.0:9090"},
         "log": {"level": "INFO", "format": "json"},
+        "tls": {"folder": None, "verify_clients": True, "client_names": ()},
         "policy_file": Path("/etc/steersman/policies.yaml"),
         "http": {"address": "0.0.0.0:8080", "max_connection_age_seconds": 10.0},
         "requests": {
@@ -82,7 +83,7 @@ def test_defaults_are_as_promised() -> None:
             "longest_seconds": 60.0,
             "at_once": 16,
         },
-        "identity": {"key_file": None},
+        "identity": {"key_file": None, "certificate_file": None},
         "sessions": {"ttl_seconds": 3600, "local_entries": 50_000},
         "decision_log": {
             "path": "",
