@@ -145,6 +145,9 @@ class Folder:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.load_cert_chain(self.path / CERTIFICATE, self.path / KEY)
             context.load_verify_locations(self.path / AUTHORITIES)
+        # What was asked of the client is the listener's to say. Python tells of a peer's certificate only where the
+        # context that a handshake ended with asks for one.
+        contexts[0].verify_mode = ssl.CERT_OPTIONAL
         return contexts
 
 
