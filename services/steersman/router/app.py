@@ -7,7 +7,7 @@ in progress finish while everything that they need still works.
 from __future__ import annotations
 
 import asyncio
-import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -68,14 +68,15 @@ from steersman.router.tenant_metrics import TenantMetrics
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime import telemetry
-from steersman.runtime.addresses import AddressSource
+from steersman.runtime.addresses import AddressSource, name_of
 from steersman.runtime.breaker import Breaker
+from steersman.runtime.client_names import ClientNames
+from steersman.runtime.health import Health
 from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
-
-log = logging.getLogger(__name__)
+from steersman.runtime.tls import Wire, opened
 
 _SERVICES = (
     router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
@@ -83,6 +84,25 @@ _SERVICES = (
     demand_service_pb2.DESCRIPTOR.services_by_name["DemandService"].full_name,
     policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"].full_name,
 )
+
+
+_INSIDE = frozenset(
+    each.full_name
+    for each in (
+        demand_service_pb2.DESCRIPTOR.services_by_name["DemandService"],
+        policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
+    )
+)
+"""Those that are not for callers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """What a gRPC server has, whatever it serves."""
+
+    process: ProcessMetrics
+    health: Health
+    wire: Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +118,7 @@ class _Told:
 async def app(settings: RouterSettings) -> AsyncIterator[None]:
     """A router that serves as long as the context lasts, and drains when it is left."""
     process, demand, tally = ProcessMetrics(), Demand(), Tally()
-    metrics = RouterMetrics(process)
+    metrics, health = RouterMetrics(process), Health()
     by_tenant = TenantMetrics(process.registry, largest=settings.tenant_metrics.largest)
     async with AsyncExitStack() as stack:
         stack.enter_context(
@@ -106,7 +126,10 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
                 service="steersman-router", version=__version__, on_dropped=process.spans_dropped.inc
             )
         )
-        await stack.enter_async_context(metrics_server(settings.metrics.address, process))
+        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
+        await stack.enter_async_context(
+            metrics_server(settings.metrics.address, process, health=health, wire=wire)
+        )
         api = await stack.enter_async_context(cluster_api(settings.kubernetes, settings.identity))
         logged = await _decision_log(stack, settings.decision_log, metrics)
         tasks = await stack.enter_async_context(
@@ -117,12 +140,12 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         if logged is not None:
             tasks.start("decision log", logged.write)
         replica = new_id()
-        stores = await open_stores(stack, tasks, settings, metrics, replica=replica)
-        classifier = await _classifier(stack, tasks, settings, metrics, source)
+        stores = await open_stores(stack, tasks, settings, metrics, replica=replica, wire=wire)
+        classifier = await _classifier(stack, tasks, settings, metrics, source, wire=wire)
         decisions = _decisions(settings, stores, metrics, logged)
         room = _room(settings, metrics)
         upstreams = await stack.enter_async_context(
-            Upstreams(partial(_fleet, settings.dispatch, source), room)
+            Upstreams(partial(_fleet, settings.dispatch, source, wire), room)
         )
         limiter = await stack.enter_async_context(
             Limiter(
@@ -151,16 +174,15 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         callers = await known_callers(stack, here, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
-        await http.enter_async_context(
-            _http(settings, routing, DecisionHandlers(decisions, callers), classifier, metrics)
-        )
+        handlers = DecisionHandlers(decisions, callers)
+        await http.enter_async_context(_http(settings, routing, handlers, classifier, metrics, wire=wire))
         draining = asyncio.Event()
         told = _Told(
             DecisionServicer(decisions, callers),
             DemandServicer(demand, replica, draining),
             PolicyServicer(lambda: routing.catalogue, lambda: classifier.identity, tally, replica),
         )
-        await rpc.enter_async_context(_grpc(settings, routing, callers, told, process))
+        await rpc.enter_async_context(_grpc(settings, routing, callers, told, _Served(process, health, wire)))
         try:
             yield
         finally:
@@ -206,6 +228,8 @@ async def _classifier(
     settings: RouterSettings,
     metrics: RouterMetrics,
     source: AddressSource,
+    *,
+    wire: Wire,
 ) -> TritonClassifier:
     server = settings.classifier
     classifier = TritonClassifier(
@@ -219,6 +243,7 @@ async def _classifier(
         ),
         source=source,
         breaker=partial(Breaker, threshold=server.breaker_failures, cooldown=server.breaker_cooldown_seconds),
+        wire=wire,
     )
     await stack.enter_async_context(classifier)
     tasks.start("addresses of the classifier", classifier.keep_addresses_fresh)
@@ -311,13 +336,19 @@ async def _follow_policies(
     await here.follow_policies(sources.take_resources)
 
 
-def _fleet(settings: Dispatching, source: AddressSource, spec: UpstreamSpec) -> Fleet[Upstream]:
+def _fleet(settings: Dispatching, source: AddressSource, wire: Wire, spec: UpstreamSpec) -> Fleet[Upstream]:
     breaker = partial(
         Breaker, threshold=settings.breaker_failures, cooldown=settings.breaker_cooldown_seconds
     )
     if spec.kind == "backend":
-        return Fleet(spec.target, source, BackendUpstream.connect, breaker)
-    return Fleet(spec.target, source, partial(DirectUpstream.connect, api_key=spec.api_key), breaker)
+        connect = partial(BackendUpstream.connect, wire=wire, name=name_of(spec.target))
+        return Fleet(spec.target, source, connect, breaker, edition=lambda: wire.edition)
+    return Fleet(
+        spec.target,
+        source,
+        partial(DirectUpstream.connect, api_key=spec.api_key, ca_file=spec.ca_file),
+        breaker,
+    )
 
 
 @asynccontextmanager
@@ -327,6 +358,8 @@ async def _http(
     decisions: DecisionHandlers,
     classifier: TritonClassifier,
     metrics: RouterMetrics,
+    *,
+    wire: Wire,
 ) -> AsyncIterator[None]:
     api = HttpApi(
         routing=routing,
@@ -347,20 +380,20 @@ async def _http(
     )
     await runner.setup()
     try:
-        await _listen(runner, settings.http)
+        await _listen(runner, settings.http, wire.server_context())
         yield
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, settings: HttpServer) -> None:
+async def _listen(runner: web.AppRunner, settings: HttpServer, context: ssl.SSLContext | None) -> None:
     host, _, port = settings.address.rpartition(":")
-    await web.TCPSite(runner, host, int(port)).start()
+    await web.TCPSite(runner, host, int(port), ssl_context=context).start()
 
 
 @asynccontextmanager
 async def _grpc(
-    settings: RouterSettings, routing: Routing, callers: Callers, told: _Told, process: ProcessMetrics
+    settings: RouterSettings, routing: Routing, callers: Callers, told: _Told, served: _Served
 ) -> AsyncIterator[None]:
     servicer = RouterServicer(
         routing=routing,
@@ -375,5 +408,13 @@ async def _grpc(
         demand_service_pb2_grpc.add_DemandServiceServicer_to_server(told.demand, server)
         policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(told.policies, server)
 
-    async with grpc_server(settings.grpc, metrics=process, services=_SERVICES, register=register):
+    async with grpc_server(
+        settings.grpc,
+        metrics=served.process,
+        services=_SERVICES,
+        register=register,
+        health=served.health,
+        wire=served.wire,
+        client_names=ClientNames.by(settings.tls, open_services=set(_SERVICES) - _INSIDE),
+    ):
         yield

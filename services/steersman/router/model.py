@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 from typing import Final, Literal
 
 from steersman.router.quotas import NO_QUOTAS, Quotas
@@ -154,6 +155,7 @@ class UpstreamSpec:
     target: str
     """For a backend what an address source understands; for openai a base URL."""
     api_key: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from steersman.identity.key_file import TENANT_PATTERN
 from steersman.runtime.settings import Address, Group, GrpcServer, ProcessSettings, Seconds
@@ -202,6 +202,9 @@ class Identity(Group):
     at once. The file above, where there is one, counts until the Secret has been heard of."""
     keys_entry: str = "keys.yaml"
     """Name of the file in that Secret."""
+    certificate_file: Path | None = None
+    """File of rules by which client certificates belong to tenants; read again when it changes. Needs TLS with clients
+    verified."""
     service_accounts: ServiceAccounts = ServiceAccounts()
     """Callers known by the tokens of their ServiceAccounts."""
 
@@ -255,3 +258,11 @@ class RouterSettings(ProcessSettings):
     waiting_room: Waiting = Waiting()
     identity: Identity = Identity()
     tenant_metrics: TenantMetrics = TenantMetrics()
+
+    @model_validator(mode="after")
+    def _private(self) -> Self:
+        if self.tls.folder is not None and self.cache.url.startswith("redis://"):
+            raise ValueError("with TLS on, CACHE__URL must begin with rediss:// (or unix://)")
+        if self.identity.certificate_file and not (self.tls.folder and self.tls.verify_clients):
+            raise ValueError("IDENTITY__CERTIFICATE_FILE needs TLS__FOLDER, and clients verified")
+        return self

@@ -27,6 +27,7 @@ def test_defaults_are_as_promised() -> None:
         },
         "metrics": {"address": "0.0.0.0:9090"},
         "log": {"level": "INFO", "format": "json"},
+        "tls": {"folder": None, "verify_clients": True, "client_names": ()},
         "policy_file": Path("/etc/steersman/policies.yaml"),
         "http": {"address": "0.0.0.0:8080", "max_connection_age_seconds": 10.0},
         "requests": {
@@ -86,6 +87,7 @@ def test_defaults_are_as_promised() -> None:
             "key_file": None,
             "keys_secret": "",
             "keys_entry": "keys.yaml",
+            "certificate_file": None,
             "service_accounts": {
                 "rules": (),
                 "audience": "steersman",
