@@ -23,7 +23,7 @@ HELP = "make, list, rotate and revoke the API keys of callers"
 DESCRIPTION = """\
 Make, list, rotate and revoke API keys. They are kept in a file, as hashes: a key itself is shown once, when it is made,
 on standard output and nowhere else. Routers that are told of the file (STEERSMAN_IDENTITY__KEY_FILE) follow its changes
-within a second; in a cluster it is a Secret, which Kubernetes brings into the pods within about a minute.
+within a second; in a cluster it is a Secret, which they follow too.
 """
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
