@@ -199,7 +199,11 @@ async def router_on_fakes(
     )
     shared_sessions = sessions or FakeStore[Session]()
     limiter = Limiter(
-        store=LocalQuotas(clock), local=LocalQuotas(clock), on_refused=lambda _: None, on_local=lambda: None
+        store=LocalQuotas(clock),
+        local=LocalQuotas(clock),
+        on_refused=lambda _: None,
+        on_local=lambda: None,
+        clock=clock,
     )
     told, feedback = decided or FakeStore[Record](), list[Feedback]()
     decisions = Decisions(

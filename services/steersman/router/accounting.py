@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from steersman.router.model import NOBODY, Caller, Decision, Reason, Stages, Tier, Usage
-from steersman.router.quotas import Allowance
+from steersman.router.purse import Allowance
 
 
 @dataclass(slots=True)

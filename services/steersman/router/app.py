@@ -116,20 +116,23 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         source = await here.addresses()
         if logged is not None:
             tasks.start("decision log", logged.write)
-        stores = await open_stores(stack, tasks, settings, metrics)
+        replica = new_id()
+        stores = await open_stores(stack, tasks, settings, metrics, replica=replica)
         classifier = await _classifier(stack, tasks, settings, metrics, source)
         decisions = _decisions(settings, stores, metrics, logged)
         room = _room(settings, metrics)
         upstreams = await stack.enter_async_context(
             Upstreams(partial(_fleet, settings.dispatch, source), room)
         )
-        limiter = Limiter(
-            store=stores.quotas,
-            local=LocalQuotas(),
-            on_refused=metrics.quota_refused,
-            on_local=metrics.quota_kept_alone,
+        limiter = await stack.enter_async_context(
+            Limiter(
+                store=stores.quotas,
+                local=LocalQuotas(),
+                on_refused=metrics.quota_refused,
+                on_local=metrics.quota_kept_alone,
+            )
         )
-        tasks.start("settling of quotas", limiter.write)
+        tasks.start("settling of quotas", limiter.keep_told)
         routing = _routing(
             settings,
             limiter=limiter,
@@ -151,7 +154,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         await http.enter_async_context(
             _http(settings, routing, DecisionHandlers(decisions, callers), classifier, metrics)
         )
-        draining, replica = asyncio.Event(), new_id()
+        draining = asyncio.Event()
         told = _Told(
             DecisionServicer(decisions, callers),
             DemandServicer(demand, replica, draining),

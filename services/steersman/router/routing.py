@@ -33,7 +33,8 @@ from steersman.router.model import (
     Usage,
 )
 from steersman.router.normalise import Limits, routed_text
-from steersman.router.quotas import Allowance, Kind
+from steersman.router.purse import Allowance
+from steersman.router.quotas import Kind
 from steersman.router.scoring import Scorer
 from steersman.router.sessions import Conversation, Sessions
 from steersman.runtime.deadline import Deadline

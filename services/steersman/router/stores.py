@@ -33,7 +33,12 @@ class Stores:
 
 
 async def open_stores(
-    stack: AsyncExitStack, tasks: BackgroundTasks, settings: RouterSettings, metrics: RouterMetrics
+    stack: AsyncExitStack,
+    tasks: BackgroundTasks,
+    settings: RouterSettings,
+    metrics: RouterMetrics,
+    *,
+    replica: str,
 ) -> Stores:
     """Open them, for as long as the stack is, with tasks that read and write."""
     cache = settings.cache
@@ -48,7 +53,7 @@ async def open_stores(
         tasks.start(f"{name} writes", store.write)
         return store
 
-    quotas = RedisQuotas(cache.url, timeout=cache.timeout_seconds, breaker=breaker)
+    quotas = RedisQuotas(cache.url, replica=replica, timeout=cache.timeout_seconds, breaker=breaker)
     await stack.enter_async_context(quotas)
     return Stores(
         await opened("cache", SCORES, cache.ttl_seconds, metrics.cache_writes_dropped),
