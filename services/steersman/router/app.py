@@ -28,6 +28,7 @@ from steersman.api.v1 import (
     router_service_pb2,
     router_service_pb2_grpc,
 )
+from steersman.router import audit
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
@@ -326,7 +327,8 @@ async def _follow_policies(
         await upstreams.apply({name: tier.upstream for name, tier in catalogue.tiers.items()})
         metrics.watch_demand(routing.demand, list(catalogue.tiers))
         tally.keep(catalogue.policies.values())
-        routing.catalogue = catalogue
+        before, routing.catalogue = routing.catalogue, catalogue
+        audit.policies(before, catalogue)
 
     metrics.watch_policies(lambda: routing.catalogue)
     sources = PolicySources(apply)

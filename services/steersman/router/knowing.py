@@ -14,6 +14,7 @@ from typing import Final
 from steersman.identity import certificates, key_file
 from steersman.identity.keys import Keyring
 from steersman.identity.service_accounts import Rule
+from steersman.router import audit
 from steersman.router.callers import Anybody, Bearers, Callers, KeyHolders
 from steersman.router.certificate_holders import CertificateHolders
 from steersman.router.cluster import Cluster
@@ -37,11 +38,16 @@ class _Keys:
 
     async def take_file(self, keyring: Keyring) -> None:
         if not self.secret_heard:
-            await self.holders.take(keyring)
+            await self._take(keyring, "file")
 
     async def take_secret(self, keyring: Keyring) -> None:
         self.secret_heard = True
+        await self._take(keyring, "secret")
+
+    async def _take(self, keyring: Keyring, source: str) -> None:
+        before = self.holders.keyring
         await self.holders.take(keyring)
+        audit.keys(before, keyring, source=source)
 
 
 async def known_callers(
