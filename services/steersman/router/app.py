@@ -27,6 +27,7 @@ from steersman.api.v1 import (
     router_service_pb2_grpc,
 )
 from steersman.identity import key_file
+from steersman.router import strain
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
@@ -41,6 +42,7 @@ from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.demand_servicer import DemandServicer
 from steersman.router.dispatch import Dispatcher, Patience
+from steersman.router.fairness import FairShares
 from steersman.router.fleet import Fleet
 from steersman.router.http import HttpApi
 from steersman.router.ids import new_id
@@ -137,6 +139,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             demand=demand,
             ledger=Ledgers((metrics, tally) if decisions is None else (metrics, tally, decisions)),
         )
+        tasks.start("shares of the time", partial(strain.watch, routing.shares.tick))
         await _follow_policies(
             here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally
         )
@@ -262,7 +265,7 @@ def _routing(
         demand=demand,
         ledger=ledger,
         limits=Limits(requests.text_characters, requests.context_characters),
-        max_in_flight=requests.max_in_flight,
+        shares=FairShares(requests.max_in_flight),
     )
 
 

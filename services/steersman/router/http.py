@@ -151,6 +151,7 @@ class HttpApi:
 
     async def _request(self, http: web.Request, received_at: float) -> Request:
         caller = self._caller(http)  # before anything of the body is read
+        self.routing.refuse_early(caller)
         try:
             raw = await http.read()
         except web.HTTPRequestEntityTooLarge:

@@ -262,6 +262,18 @@ NOBODY: Final = Caller("")
 
 
 @dataclass(frozen=True, slots=True)
+class Party:
+    """For whom something is done, where there may be too little for all."""
+
+    tenant: str = ""
+    weight: float = 1.0
+
+
+NO_PARTY: Final = Party()
+"""Where nobody is told apart."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rights:
     """What a tenant may ask for."""
 
@@ -273,6 +285,8 @@ class Rights:
     """What a request without a model gets; the catalogue's where empty."""
     quotas: Quotas = NO_QUOTAS
     """How much it may use."""
+    weight: float = 1.0
+    """Its share of what there is too little of, held against those of others."""
 
     def allow_policy(self, policy: Policy) -> bool:
         """Whether the policy and all of its tiers may be used."""

@@ -83,6 +83,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     def _request(self, request: _AnyRequest, context: _Context) -> Request:
         received_at = time.perf_counter()
         caller = self.callers.identify(_authorization(context))
+        self.routing.refuse_early(caller)
         chat = self._body(request)
         left: float | None = context.time_remaining()  # None without a deadline, whatever its type says
         return Request(

@@ -44,7 +44,9 @@ class BackendUpstream:
 
     async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
         """See `steersman.router.ports.Upstream`."""
-        request = backend_service_pb2.GenerateRequest(openai_body=dispatch.body)
+        request = backend_service_pb2.GenerateRequest(
+            openai_body=dispatch.body, tenant=dispatch.party.tenant, weight=dispatch.party.weight
+        )
         call = self._stub.Generate(
             request, timeout=dispatch.timeout, metadata=tuple(dispatch.headers.items()) or None
         )
