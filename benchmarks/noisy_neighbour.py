@@ -50,7 +50,10 @@ ANSWER_SECONDS: Final = 0.08
 """Time of the engine for an answer: with its slots, 200 answers a second."""
 _WARM_UP_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 30.0
+_MOST_OUTSTANDING: Final = 256
+"""Questions without an answer that the abuser's client can have; it asks no more of them until one has come."""
 _OK: Final = "OK"
+_NOT_SENT: Final = "NOT_SENT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Kind:
 
 
 KINDS: Final = {
-    "route": Kind("Route, L1 hit", requests.ROUTE, requests.route, 12.0),
+    "route": Kind("Route, L1 hit", requests.ROUTE, requests.route, 8.0),
     "complete": Kind(f"Complete, {SLOTS} slots at the engine", requests.COMPLETE, requests.complete, 4.0),
 }
 
@@ -134,7 +137,8 @@ def _round(loads: Sequence[Load[str]], abuser: Counter[str]) -> Round:
 async def house(kind: Kind, folder: Path) -> AsyncIterator[House]:
     """Start everything, and stop it in the end."""
     tenants = Tenants.named([*OTHERS, ABUSER])
-    questions = [kind.question(prompt) for prompt in Prompts(seed=10).some(KNOWN)]
+    prompts = Prompts(seed=10).some(KNOWN)
+    questions = [kind.question(prompt) for prompt in prompts]
     async with Starter(Parts(), Ports(), folder) as starter, AsyncExitStack() as stack:
         valkey, triton = await starter.valkey(), await starter.triton()
         engine = await starter.engine(seconds=ANSWER_SECONDS)
@@ -143,21 +147,21 @@ async def house(kind: Kind, folder: Path) -> AsyncIterator[House]:
         router = await starter.router(valkey=valkey, triton=triton, upstream=upstream, tenants=tenants)
         calls = {}
         for name in (*OTHERS, ABUSER):
-            ask = await _ready(stack, router, kind, tenants.authorization(name), questions)
+            shown = tenants.authorization(name)
+            await _decide(router, shown, prompts)
+            ask = await stack.enter_async_context(
+                grpc_unary(router.address, kind.method, authorization=shown)
+            )
             calls[name] = _outcome_of(ask, cycle(questions))
+        calls[ABUSER] = _bounded(calls[ABUSER])
         yield House(kind, calls)
 
 
-async def _ready(
-    stack: AsyncExitStack, router: Router, kind: Kind, authorization: str, questions: Sequence[bytes]
-) -> Unary:
-    """A connection of a tenant, all of whose questions have known scores."""
-    decide = await stack.enter_async_context(
-        grpc_unary(router.address, kind.method, authorization=authorization)
-    )
-    for question in questions:
-        await decide(question)
-    return decide
+async def _decide(router: Router, authorization: str, prompts: Sequence[str]) -> None:
+    """Have a tenant's scores of all prompts known."""
+    async with grpc_unary(router.address, requests.ROUTE, authorization=authorization) as decide:
+        for prompt in prompts:
+            await decide(requests.route(prompt))
 
 
 def _outcome_of(ask: Unary, questions: Iterator[bytes]) -> Callable[[], Awaitable[str]]:
@@ -171,6 +175,23 @@ def _outcome_of(ask: Unary, questions: Iterator[bytes]) -> Callable[[], Awaitabl
         return _OK
 
     return call
+
+
+def _bounded(call: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
+    """The same, not asked while too many are without an answer."""
+    outstanding = 0
+
+    async def bounded() -> str:
+        nonlocal outstanding
+        if outstanding >= _MOST_OUTSTANDING:
+            return _NOT_SENT
+        outstanding += 1
+        try:
+            return await call()
+        finally:
+            outstanding -= 1
+
+    return bounded
 
 
 async def measure(names: Sequence[str], *, rounds: int, seconds: float, console: Console) -> list[Outcome]:

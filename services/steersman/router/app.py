@@ -144,6 +144,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally
         )
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
+        tasks.start("loads of tiers", upstreams.keep_loads_fresh)
         metrics.watch_breakers("tiers", lambda: upstreams.breakers)
         callers = await _callers(tasks, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from steersman.router.model import NO_PARTY, Assessment, ClassifierId, Party, Reason, Session
+from steersman.router.model import NO_PARTY, Assessment, ClassifierId, Load, Party, Reason, Session
 from steersman.router.quotas import Ask, Taken
 
 V = TypeVar("V")
@@ -126,6 +126,10 @@ class Upstream(Protocol):
             Error: One of `steersman.runtime.errors`: Unavailable and Overloaded before the first chunk may be tried
                 elsewhere; BrokenOff after it may not.
         """
+        ...
+
+    async def load(self) -> Load | None:
+        """How busy it says that it is, within half a second; None where it does not say."""
         ...
 
     async def close(self) -> None:

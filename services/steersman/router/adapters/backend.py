@@ -8,10 +8,12 @@ from typing import Final, Self
 import grpc
 
 from steersman.api.v1 import backend_service_pb2, backend_service_pb2_grpc
+from steersman.router.model import Load
 from steersman.router.ports import Dispatch
 from steersman.runtime import rpc_errors
 from steersman.runtime.errors import BrokenOff, Overloaded, Unavailable
 
+_REPORT_SECONDS: Final = 0.5
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -62,6 +64,14 @@ class BackendUpstream:
             raise error from None
         finally:
             call.cancel()
+
+    async def load(self) -> Load | None:
+        """See `steersman.router.ports.Upstream`."""
+        try:
+            told = await self._stub.GetLoad(backend_service_pb2.GetLoadRequest(), timeout=_REPORT_SECONDS)
+        except grpc.aio.AioRpcError:
+            return None
+        return Load(told.waiting, told.running, told.slots, told.draining)
 
     async def close(self) -> None:
         """Close the channel."""
