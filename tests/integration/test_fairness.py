@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,14 +62,14 @@ async def crowd(
     tier: dict[str, Any],
     *,
     max_in_flight: int = 4096,
-    **weights: float,
+    weights: Mapping[str, float] | None = None,
 ) -> Crowd:
     names = (*OTHERS, MANY)
     made = {name: keys.make(name, created=datetime.now(UTC)) for name in names}
     (folder / "keys.yaml").write_bytes(key_file.render(kept for _, kept in made.values()))
     content = {
         **policies(tier, tier),
-        "tenants": {name: {"weight": weights.get(name, 1.0)} for name in names},
+        "tenants": {name: {"weight": (weights or {}).get(name, 1.0)} for name in names},
     }
     settings = {"IDENTITY__KEY_FILE": folder / "keys.yaml", "REQUESTS__MAX_IN_FLIGHT": max_in_flight}
     router = await start_router(content, settings=settings)
@@ -138,7 +138,7 @@ async def test_turns_go_by_weight(
     backend = await start_backend(engine.url, ENGINE__SLOTS=1, QUEUE__LENGTH=64)
     async with AsyncExitStack() as stack:
         tier, weights = behind(backend.grpc, model="fake-model"), {OTHERS[0]: 3.0}
-        some = await crowd(stack, start_router, tmp_path, tier, **weights)
+        some = await crowd(stack, start_router, tmp_path, tier, weights=weights)
         sent = some.send(MANY, 20)
         await in_progress(some.router, 20)
         sent += some.send(OTHERS[0], 20)

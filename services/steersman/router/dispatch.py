@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind
 from steersman.router.fleet import Fleet, Member
 from steersman.router.model import NO_PARTY, Party, Tier
 from steersman.router.ports import Dispatch, Upstream
+from steersman.router.refusals import Refusals
 from steersman.router.retry import RetryBudget
 from steersman.runtime import telemetry
 from steersman.runtime.deadline import Deadline
@@ -70,12 +71,14 @@ class Dispatcher:
         patience: Limits of an attempt.
         budget: For retries.
         on_retry: Told the tier and the reason of each retry.
+        refusals: Whom a tier has just refused.
     """
 
     fleets: Mapping[str, Fleet[Upstream]]
     patience: Patience
     budget: RetryBudget
     on_retry: Callable[[str, str], None] = field(default=lambda _tier, _reason: None)
+    refusals: Refusals = field(default_factory=Refusals)
 
     def is_cold(self, name: str) -> bool:
         """Whether a tier has no address at all, as one that was scaled to zero."""
@@ -105,6 +108,7 @@ class Dispatcher:
         Raises:
             Error: The request cannot be answered by this tier; Unavailable when another tier might.
         """
+        self.refusals.check(tier.name, party.tenant)
         errand = _Errand(encode(tier.model), stream, deadline, party)
         tried: list[str] = []
         while True:
@@ -115,6 +119,8 @@ class Dispatcher:
             except _ELSEWHERE as error:
                 tried.append(member.address)
                 if not self._again(tier, tried, error, deadline):
+                    if isinstance(error, Overloaded):
+                        self.refusals.note(tier.name, party.tenant, error)
                     raise
             else:
                 return Answer(tier, pieces, sent_at, len(tried), member.address)
