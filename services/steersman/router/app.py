@@ -28,7 +28,7 @@ from steersman.api.v1 import (
     router_service_pb2,
     router_service_pb2_grpc,
 )
-from steersman.router import audit
+from steersman.router import audit, strain
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
@@ -45,6 +45,7 @@ from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.demand_servicer import DemandServicer
 from steersman.router.dispatch import Dispatcher, Patience
+from steersman.router.fairness import FairShares
 from steersman.router.fleet import Fleet
 from steersman.router.http import HttpApi
 from steersman.router.http_decisions import DecisionHandlers
@@ -167,10 +168,12 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             demand=demand,
             ledger=Ledgers((metrics, by_tenant, tally, decisions, *([] if logged is None else [logged]))),
         )
+        tasks.start("shares of the time", partial(strain.watch, routing.shares.tick))
         await _follow_policies(
             here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally
         )
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
+        tasks.start("loads of tiers", upstreams.keep_loads_fresh)
         metrics.watch_breakers("tiers", lambda: upstreams.breakers)
         callers = await known_callers(stack, here, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
@@ -310,7 +313,7 @@ def _routing(
         demand=demand,
         ledger=ledger,
         limits=Limits(requests.text_characters, requests.context_characters),
-        max_in_flight=requests.max_in_flight,
+        shares=FairShares(requests.max_in_flight),
     )
 
 

@@ -41,7 +41,8 @@ class Requests(Group):
     max_messages: Count = 2048
     """Most messages of a conversation; more are INVALID_ARGUMENT."""
     max_in_flight: Count = 4096
-    """Requests in progress at once; one more is RESOURCE_EXHAUSTED."""
+    """Requests in progress at once; one more is RESOURCE_EXHAUSTED. The last eighth is for tenants that have less than
+    their share of them."""
     default_timeout_seconds: Seconds = 300.0
     """Deadline of a request that brings none."""
     text_characters: Count = 7500
