@@ -27,7 +27,7 @@ WEB = "spiffe://cluster.local/ns/search/sa/web"
 class Seen:
     """What either API saw of who asked last."""
 
-    grpc: str = ""
+    rpc: str = ""
     http: str = ""
     peers: list[Peer | None] = field(default_factory=list)
 
@@ -41,7 +41,7 @@ class Seen:
 
     async def ask(self, issued: Issued, folder: Path) -> list[Peer | None]:
         """Ask both."""
-        async with grpc.aio.secure_channel(self.grpc, issued.credentials) as channel:
+        async with grpc.aio.secure_channel(self.rpc, issued.credentials) as channel:
             method: Any = channel.unary_unary("/any/any")
             await method(b"", timeout=5)
         connector = aiohttp.TCPConnector(ssl=issued.context(folder))
@@ -59,7 +59,7 @@ async def listening(folder: Path, *, verify: bool = True) -> AsyncIterator[Seen]
             "any", {"any": grpc.unary_unary_rpc_method_handler(seen.by_grpc)}
         )
         server.add_generic_rpc_handlers((handler,))
-        seen.grpc = f"{LOCAL}:{wire.listen(server, f'{LOCAL}:0')}"
+        seen.rpc = f"{LOCAL}:{wire.listen(server, f'{LOCAL}:0')}"
         await server.start()
         app = web.Application()
         app.router.add_get("/", seen.by_http)
