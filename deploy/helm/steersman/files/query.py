@@ -1,8 +1,8 @@
 """What `helm test` runs: one query by gRPC and one by HTTP, through the Services and on to an engine.
 
-Called with the target of the gRPC API, HOST:PORT of the HTTP API, a policy, and the seconds that all of it may take. An
-API key is taken from the variable API_KEY; where TLS_FOLDER names a folder of certificates, both are asked by TLS. What is
-not available yet, as right after an install, is asked for again, as callers should.
+Called with the target of the gRPC API, HOST:PORT of the HTTP API, a policy, and the seconds that all of it may take.
+An API key is taken from the variable API_KEY; where TLS_FOLDER names a folder of certificates, both are asked by TLS.
+What is not available yet, as right after an install, is asked for again, as callers should.
 """
 
 import http.client
