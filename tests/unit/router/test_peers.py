@@ -27,8 +27,8 @@ WEB = "spiffe://cluster.local/ns/search/sa/web"
 class Seen:
     """What either API saw of who asked last."""
 
-    rpc_address: str = ""
-    url: str = ""
+    rpc: str = ""
+    http: str = ""
     peers: list[Peer | None] = field(default_factory=list)
 
     async def by_grpc(self, _request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
@@ -41,11 +41,11 @@ class Seen:
 
     async def ask(self, issued: Issued, folder: Path) -> list[Peer | None]:
         """Ask both."""
-        async with grpc.aio.secure_channel(self.rpc_address, issued.credentials) as channel:
+        async with grpc.aio.secure_channel(self.rpc, issued.credentials) as channel:
             method: Any = channel.unary_unary("/any/any")
             await method(b"", timeout=5)
         connector = aiohttp.TCPConnector(ssl=issued.context(folder))
-        async with aiohttp.ClientSession(connector=connector) as session, session.get(self.url):
+        async with aiohttp.ClientSession(connector=connector) as session, session.get(self.http):
             return self.peers
 
 
@@ -59,14 +59,14 @@ async def listening(folder: Path, *, verify: bool = True) -> AsyncIterator[Seen]
             "any", {"any": grpc.unary_unary_rpc_method_handler(seen.by_grpc)}
         )
         server.add_generic_rpc_handlers((handler,))
-        seen.rpc_address = f"{LOCAL}:{wire.listen(server, f'{LOCAL}:0')}"
+        seen.rpc = f"{LOCAL}:{wire.listen(server, f'{LOCAL}:0')}"
         await server.start()
         app = web.Application()
         app.router.add_get("/", seen.by_http)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, LOCAL, 0, ssl_context=wire.server_context()).start()
-        seen.url = f"https://{LOCAL}:{runner.addresses[0][1]}/"
+        seen.http = f"https://{LOCAL}:{runner.addresses[0][1]}/"
         yield seen
         await runner.cleanup()
         await server.stop(None)
