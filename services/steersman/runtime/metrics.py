@@ -6,6 +6,7 @@ callers are never labels.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -76,12 +77,19 @@ class ProcessMetrics:
         self.draining = Gauge(
             "steersman_draining", "1 while the process finishes up, else 0.", registry=self.registry
         )
+        self.tasks = Gauge(
+            "steersman_tasks",
+            "Tasks of the event loop; a number that only grows is a leak.",
+            registry=self.registry,
+        )
 
 
 @asynccontextmanager
 async def metrics_server(address: str, metrics: ProcessMetrics) -> AsyncIterator[str]:
     """Serve `/metrics` while the context lasts; yields the address it listens on, as HOST:PORT."""
     host, _, port = address.rpartition(":")
+    loop = asyncio.get_running_loop()
+    metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
     app = web.Application()
     app.router.add_get("/metrics", make_aiohttp_handler(registry=metrics.registry))
     runner = web.AppRunner(app, access_log=None)
