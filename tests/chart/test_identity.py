@@ -35,7 +35,12 @@ def test_helm_test_shows_a_key_of_its_own() -> None:
 
 
 def test_what_tenants_may_ask_for_is_as_the_router_reads_it() -> None:
-    limits = {"requestsPerMinute": 600, "usdPerDay": 2.5, "whenStrongIsSpent": "weak"}
+    limits = {
+        "requestsPerMinute": 600,
+        "usdPerDay": 2.5,
+        "concurrentRequests": 20,
+        "whenStrongIsSpent": "weak",
+    }
     tenants = {
         "search": {"policies": ["auto"], "defaultPolicy": "auto"},
         "mail": {"tiers": ["weak"], "limits": limits},
@@ -51,6 +56,7 @@ def test_what_tenants_may_ask_for_is_as_the_router_reads_it() -> None:
     assert [(each.name, each.amount) for each in read.rights("mail").quotas.all] == [
         ("requests_per_minute", 600),
         ("usd_per_day", 2.5),
+        ("concurrent_requests", 20),
     ]
     assert read.rights("mail").quotas.weak_when_spent
     assert read.rights("ops").policies is None

@@ -9,6 +9,7 @@ import yaml
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 
 from steersman.identity.keys import ApiKey, Keyring
+from steersman.runtime import strict_yaml
 from steersman.runtime.settings import Group
 
 TENANT_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
@@ -50,9 +51,12 @@ def parse(text: bytes) -> Keyring:
         KeyFileError: It is not valid; every fault is named, and nothing of what the file holds.
     """
     try:
-        file = _File.model_validate(yaml.safe_load(text) or {})
-    except (yaml.YAMLError, RecursionError) as error:
-        raise KeyFileError(f"not YAML{_place(error)}") from error
+        file = _File.model_validate(strict_yaml.load(text) or {})
+    except strict_yaml.NotYaml as error:
+        place = "" if error.line is None else f" in line {error.line}"
+        raise KeyFileError(f"not YAML{place}") from None  # whose own words quote the file
+    except RecursionError as error:
+        raise KeyFileError("file: is nested too deeply") from error
     except ValidationError as error:
         raise KeyFileError("; ".join(_fault(each) for each in error.errors(include_url=False))) from None
     return Keyring.of(ApiKey(**key.model_dump()) for key in file.keys)
@@ -80,8 +84,3 @@ def _row(key: ApiKey) -> dict[str, Any]:
 def _fault(error: Any) -> str:
     place = ".".join(str(part) for part in error["loc"]) or "file"
     return f"{place}: {error['msg'].removeprefix('Value error, ')}"
-
-
-def _place(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return "" if mark is None else f" in line {mark.line + 1}"

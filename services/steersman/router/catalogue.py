@@ -7,12 +7,12 @@ error with a line that says where, and not a default that nobody asked for.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
@@ -30,7 +30,8 @@ from steersman.router.model import (
     UpstreamSpec,
     WhenCold,
 )
-from steersman.router.quotas import DAY, HOUR, MINUTE, Kind, Quota, Quotas
+from steersman.router.quotas import DAY, HOUR, LEASE, MINUTE, Kind, Quota, Quotas
+from steersman.runtime import strict_yaml
 from steersman.runtime.addresses import DNS, SERVICE
 from steersman.runtime.settings import Group
 
@@ -46,34 +47,23 @@ _KINDS: Final[Mapping[str, tuple[Kind, float]]] = {
     "strong_calls_per_hour": (Kind.STRONG_CALLS, HOUR),
     "usd_per_day": (Kind.USD, DAY),
     "usd_per_month": (Kind.USD, 30 * DAY),
+    "concurrent_requests": (Kind.RUNNING, LEASE),
 }
 _HIGHEST_PORT: Final = 65_535
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,16})?\]")
+"""A name, an IPv4 address, or an IPv6 address in brackets."""
 
 
 class CatalogueError(ValueError):
     """The policy file, or a resource, cannot be used; says where and why."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, where YAML silently takes the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as inherited
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{name} stands here twice", key.start_mark
-                )
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
 def _checked_target(target: str) -> str:
     named = target.startswith((DNS, SERVICE))
     for address in [target.partition(":///")[2]] if named else target.split(","):
         host, _, port = address.strip().rpartition(":")
-        if not host or "," in host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
+        if not _HOST.fullmatch(host) or not _PORT.fullmatch(port) or not 0 < int(port) <= _HIGHEST_PORT:
             raise ValueError("must be HOST:PORT[,HOST:PORT...], dns:///NAME:PORT or k8s:///SERVICE:PORT")
     return target
 
@@ -219,6 +209,8 @@ class _Limits(Group):
     usd_per_day: Positive | None = None
     usd_per_month: Positive | None = None
     """In 30 days."""
+    concurrent_requests: Annotated[int, Field(gt=0)] | None = None
+    """Requests in progress at once, over all routers."""
     when_strong_is_spent: Literal["refuse", "weak"] = "refuse"
     """What becomes of a query for the dearest tier when `strong_calls_per_hour` are spent: it is refused, or goes to
     a cheaper tier of its policy."""
@@ -228,7 +220,9 @@ class _Limits(Group):
         given = self.model_dump(exclude_none=True, include=set(_KINDS))
         return Quotas(
             tuple(
-                Quota(name, kind, given[name], time) for name, (kind, time) in _KINDS.items() if name in given
+                Quota(name, kind, float(given[name]), time)
+                for name, (kind, time) in _KINDS.items()
+                if name in given
             ),
             weak_when_spent=self.when_strong_is_spent == "weak",
         )
@@ -277,9 +271,9 @@ def documents(text: bytes) -> list[Any]:
         CatalogueError: It is no YAML.
     """
     try:
-        return list(yaml.load_all(text, Loader=_Loader))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise CatalogueError(f"not YAML: {error}") from error
+        return strict_yaml.load_all(text)
+    except strict_yaml.NotYaml as error:
+        raise CatalogueError(str(error)) from error
 
 
 def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
@@ -293,9 +287,11 @@ def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
         CatalogueError: It is not valid; every fault is named.
     """
     try:
-        file = _File.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506 - it is a safe one
-    except (yaml.YAMLError, RecursionError) as error:
-        raise CatalogueError(f"not YAML: {error}") from error
+        file = _File.model_validate(strict_yaml.load(text))
+    except strict_yaml.NotYaml as error:
+        raise CatalogueError(str(error)) from error
+    except RecursionError as error:
+        raise _nested("file") from error
     except ValidationError as error:
         raise _error(error, whole="file") from None
     return Catalogue(
@@ -319,6 +315,8 @@ def parse_resource(resource: PolicyResource, spec: Mapping[str, Any]) -> Policy:
         policy = _ResourcePolicy.model_validate(dict(spec))
     except ValidationError as error:
         raise _error(error, whole="spec") from None
+    except RecursionError as error:
+        raise _nested("spec") from error
     return _policy(resource.name, policy, resource)
 
 
@@ -328,6 +326,10 @@ def _error(error: ValidationError, *, whole: str) -> CatalogueError:
         for each in error.errors(include_url=False, include_input=False)
     ]
     return CatalogueError("; ".join(faults))
+
+
+def _nested(whole: str) -> CatalogueError:
+    return CatalogueError(f"{whole}: is nested too deeply")
 
 
 def _rights(tenant: _Tenant) -> Rights:

@@ -26,8 +26,8 @@ class CertificateHolders:
         """Go by these rules from now on."""
         self.rules = rules
 
-    def identify(self, shown: Shown) -> Caller:
+    async def identify(self, shown: Shown) -> Caller:
         """See `steersman.router.callers.Callers`."""
         peer = shown.peer()
         tenant = None if peer is None else self.rules.tenant(peer)
-        return self.others.identify(shown) if tenant is None else Caller(tenant)
+        return await self.others.identify(shown) if tenant is None else Caller(tenant)

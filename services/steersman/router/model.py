@@ -256,7 +256,7 @@ class Caller:
 
     tenant: str
     key: str = ""
-    """Id of the API key that was shown."""
+    """Id of the API key that was shown, or NAMESPACE/NAME of the ServiceAccount whose token it was."""
 
 
 NOBODY: Final = Caller("")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from steersman.router.model import Assessment, ClassifierId, Reason, Session
-from steersman.router.quotas import Amounts, Quota, Taken
+from steersman.router.quotas import Ask, Taken
 
 V = TypeVar("V")
 
@@ -48,10 +48,10 @@ class SharedStore(Protocol[V]):
 
 
 class QuotaStore(Protocol):
-    """The token buckets of all tenants."""
+    """The token buckets and slots of all tenants."""
 
-    async def take(self, tenant: str, quotas: tuple[Quota, ...], amounts: Amounts, *, owed: bool) -> Taken:
-        """Take of several buckets at once; see `steersman.router.quotas.take`.
+    async def take(self, tenant: str, asks: tuple[Ask, ...]) -> Taken:
+        """Take of several quotas at once; see `steersman.router.quotas.take`.
 
         Raises:
             StoreUnavailable: The store did not answer in time, or is known not to; nothing may have been taken.

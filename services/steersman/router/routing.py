@@ -33,7 +33,8 @@ from steersman.router.model import (
     Usage,
 )
 from steersman.router.normalise import Limits, routed_text
-from steersman.router.quotas import Allowance, Kind
+from steersman.router.purse import Allowance
+from steersman.router.quotas import Kind
 from steersman.router.scoring import Scorer
 from steersman.router.sessions import Conversation, Sessions
 from steersman.runtime.deadline import Deadline
@@ -208,7 +209,7 @@ class Routing:
         tier, reason = self._within_budget(choice, chosen.policy, record.allowance, catalogue, needs)
         truncated = text.truncated or (scored.assessment is not None and scored.assessment.truncated)
         decision = Decision(new_id(), tier, tier, reason, chosen.policy, chosen.boundaries, scored, truncated)
-        record.decision = decision
+        record.decision, record.wanted_for = decision, reason
         record.stages.decide = time.perf_counter() - started
         return Plan(catalogue, decision, needs, sitting)
 

@@ -43,6 +43,10 @@ def test_a_file_without_keys_knows_nobody() -> None:
         (b"keys: [", "not YAML in line"),
         (b"- a list", "file"),
         (b"\xff\xfe\x00", "not YAML"),
+        (b"keys: !!int ''", "not YAML in line 1"),
+        (b"keys:\n- {id: 0a1b, id: 0a1b}", "not YAML in line 2"),
+        (b"keys: 2001-99-99", "not YAML in line 1"),
+        (b"[" * 1_000, "not YAML"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_place(content: bytes, complaint: str) -> None:

@@ -39,11 +39,12 @@ class RouterClient:
         async with tls.channel(self.wire, address, name=self.name, options=_OPTIONS) as channel:
             stub = policy_service_pb2_grpc.PolicyServiceStub(channel)
             try:
-                return _report(
-                    await stub.ReportPolicies(pb.ReportPoliciesRequest(), timeout=self.timeout_seconds)
-                )
+                response = await stub.ReportPolicies(pb.ReportPoliciesRequest(), timeout=self.timeout_seconds)
             except grpc.aio.AioRpcError as error:
                 raise RouterLost(f"{error.code().name}: {error.details()}") from error
+        if response is None:  # what gRPC makes of bytes that are no message
+            raise RouterLost("what came is no report")
+        return _report(response)
 
 
 def _report(response: pb.ReportPoliciesResponse) -> Report:

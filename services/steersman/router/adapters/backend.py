@@ -10,7 +10,7 @@ import grpc
 from steersman.api.v1 import backend_service_pb2, backend_service_pb2_grpc
 from steersman.router.ports import Dispatch
 from steersman.runtime import rpc_errors
-from steersman.runtime.errors import BrokenOff, Overloaded, Unavailable
+from steersman.runtime.errors import BrokenOff, Error, Overloaded, Unavailable
 from steersman.runtime.tls import PLAIN, Wire, channel
 
 _OPTIONS: Final = (
@@ -58,6 +58,8 @@ class BackendUpstream:
         begun = False
         try:
             async for response in call:
+                if response is None:  # what gRPC makes of bytes that are no message
+                    raise _garbage(begun=begun)
                 begun = True
                 yield response.openai_chunks
         except grpc.aio.AioRpcError as rpc_error:
@@ -71,3 +73,8 @@ class BackendUpstream:
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
+
+
+def _garbage(*, begun: bool) -> Error:
+    kind = BrokenOff if begun else Unavailable
+    return kind("the backend sent something that is no answer", reason="BACKEND_GARBAGE")

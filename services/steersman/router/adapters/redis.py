@@ -32,6 +32,12 @@ _FORMAT: Final = 1
 _LONGEST_SESSION: Final = 1024
 _BATCH: Final = 256
 _TTL_JITTER: Final = 0.1
+_WRITE: Final = """
+for i, key in ipairs(KEYS) do
+  redis.call('SET', key, ARGV[2 * i - 1], 'EX', ARGV[2 * i])
+end
+"""
+"""One command for a whole batch: each one of a pipeline would have to be packed and its answer read."""
 _WRITE_SECONDS: Final = 0.01
 """Pause between two batches of writes: nobody waits for them, and larger ones cost less."""
 
@@ -167,15 +173,19 @@ class RedisStore(Generic[V]):
     async def _write(self, batch: list[tuple[bytes, V]]) -> bool:
         if not self._breaker.ready:
             return False
-        pipeline = self._client.pipeline(transaction=False)
+        keys: list[bytes] = []
+        rest: list[bytes | int] = []
         for key, value in batch:
-            ttl = round(self._options.ttl * (1 + random.random() * _TTL_JITTER))  # noqa: S311 - spreads expiry
-            pipeline.set(self._kind.prefix + key, self._kind.encode(value), ex=ttl)
+            keys.append(self._kind.prefix + key)
+            rest += [self._kind.encode(value), self._ttl()]
         try:
-            await pipeline.execute()
+            await self._client.eval(_WRITE, len(keys), *keys, *rest)
         except (RedisError, OSError):
             return False
         return True
+
+    def _ttl(self) -> int:
+        return round(self._options.ttl * (1 + random.random() * _TTL_JITTER))  # noqa: S311 - spreads expiry
 
 
 def _encode_score(assessment: Assessment) -> bytes:

@@ -20,6 +20,7 @@ from steersman.runtime.tls import PLAIN, Wire
 from steersman.scaler.model import CLASSIFIER, ROUTER, Counts, Part, Report, tier_part
 from steersman.scaler.ports import RouterLost
 
+_MOST: Final = 2**40
 _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.keepalive_time_ms", 15_000),
@@ -75,5 +76,9 @@ def _report(response: pb.StreamDemandResponse) -> Report:
 
 
 def _counts(message: pb.Demand) -> Counts:
-    # One router's fault must not hide what the others want, as a number below zero would.
-    return Counts(max(0, message.waiting), max(0, message.running), max(0, message.unmet_total))
+    # One router's fault must not hide what the others want, as a number below zero would, or a sum beyond 64 bits.
+    return Counts(_count(message.waiting), _count(message.running), _count(message.unmet_total))
+
+
+def _count(number: int) -> int:
+    return min(max(0, number), _MOST)
