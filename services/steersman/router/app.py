@@ -7,27 +7,12 @@ in progress finish while everything that they need still works.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import grpc
-from aiohttp import web
-
 from steersman import __version__
-from steersman.api.v1 import (
-    decision_service_pb2,
-    decision_service_pb2_grpc,
-    demand_service_pb2,
-    demand_service_pb2_grpc,
-    policy_service_pb2,
-    policy_service_pb2_grpc,
-    router_service_pb2,
-    router_service_pb2_grpc,
-)
 from steersman.router import audit, strain
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
@@ -35,9 +20,7 @@ from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
 from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import policy_file
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
-from steersman.router.callers import Callers
 from steersman.router.cluster import Cluster, cluster_api
-from steersman.router.connection_age import ConnectionAge
 from steersman.router.decision_log import DecisionLog
 from steersman.router.decision_servicer import DecisionServicer
 from steersman.router.decisions import Decisions
@@ -47,11 +30,11 @@ from steersman.router.demand_servicer import DemandServicer
 from steersman.router.dispatch import Dispatcher, Patience
 from steersman.router.fairness import FairShares
 from steersman.router.fleet import Fleet
-from steersman.router.http import HttpApi
 from steersman.router.http_decisions import DecisionHandlers
 from steersman.router.ids import new_id
 from steersman.router.knowing import known_callers
 from steersman.router.limiting import Limiter, LocalQuotas
+from steersman.router.listeners import Served, Told, grpc_api, http_api
 from steersman.router.metrics import RouterMetrics
 from steersman.router.model import Catalogue, UpstreamSpec
 from steersman.router.normalise import Limits
@@ -61,9 +44,8 @@ from steersman.router.ports import LineSink, Upstream
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
-from steersman.router.servicer import RouterServicer
 from steersman.router.sessions import SessionKeys, Sessions
-from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, RouterSettings
+from steersman.router.settings import DecisionLogging, Dispatching, RouterSettings
 from steersman.router.stores import Stores, open_stores
 from steersman.router.tally import Tally
 from steersman.router.tenant_metrics import TenantMetrics
@@ -72,48 +54,11 @@ from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime import telemetry
 from steersman.runtime.addresses import AddressSource, name_of
 from steersman.runtime.breaker import Breaker
-from steersman.runtime.client_names import ClientNames
 from steersman.runtime.health import Health
 from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
-from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
 from steersman.runtime.tls import Wire, opened
-
-_SERVICES = (
-    router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
-    decision_service_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name,
-    demand_service_pb2.DESCRIPTOR.services_by_name["DemandService"].full_name,
-    policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"].full_name,
-)
-
-
-_INSIDE = frozenset(
-    each.full_name
-    for each in (
-        demand_service_pb2.DESCRIPTOR.services_by_name["DemandService"],
-        policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"],
-    )
-)
-"""Those that are not for callers."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Served:
-    """What a gRPC server has, whatever it serves."""
-
-    process: ProcessMetrics
-    health: Health
-    wire: Wire
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What this replica tells callers afterwards, the autoscaler and the controller."""
-
-    decisions: DecisionServicer
-    demand: DemandServicer
-    policies: PolicyServicer
 
 
 @asynccontextmanager
@@ -178,15 +123,18 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         callers = await known_callers(stack, here, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
-        handlers = DecisionHandlers(decisions, callers)
-        await http.enter_async_context(_http(settings, routing, handlers, classifier, metrics, wire=wire))
+        await http.enter_async_context(
+            http_api(settings, routing, DecisionHandlers(decisions, callers), classifier, metrics, wire=wire)
+        )
         draining = asyncio.Event()
-        told = _Told(
+        told = Told(
             DecisionServicer(decisions, callers),
             DemandServicer(demand, replica, draining),
             PolicyServicer(lambda: routing.catalogue, lambda: classifier.identity, tally, replica),
         )
-        await rpc.enter_async_context(_grpc(settings, routing, callers, told, _Served(process, health, wire)))
+        await rpc.enter_async_context(
+            grpc_api(settings, routing, callers, told, Served(process, health, wire))
+        )
         try:
             yield
         finally:
@@ -354,72 +302,3 @@ def _fleet(settings: Dispatching, source: AddressSource, wire: Wire, spec: Upstr
         partial(DirectUpstream.connect, api_key=spec.api_key, ca_file=spec.ca_file),
         breaker,
     )
-
-
-@asynccontextmanager
-async def _http(
-    settings: RouterSettings,
-    routing: Routing,
-    decisions: DecisionHandlers,
-    classifier: TritonClassifier,
-    metrics: RouterMetrics,
-    *,
-    wire: Wire,
-) -> AsyncIterator[None]:
-    api = HttpApi(
-        routing=routing,
-        callers=decisions.callers,
-        decisions=decisions,
-        max_messages=settings.requests.max_messages,
-        default_timeout=settings.requests.default_timeout_seconds,
-        health=lambda: {"classifier": classifier.identity is not None},
-        on_response=metrics.responded,
-    )
-    application = api.application(max_bytes=settings.grpc.max_message_bytes)
-    application.on_response_prepare.append(ConnectionAge(settings.http.max_connection_age_seconds))
-    runner = web.AppRunner(
-        application,
-        handler_cancellation=True,  # a caller that leaves ends the work at the engine
-        access_log=None,
-        shutdown_timeout=settings.grpc.drain_seconds,
-    )
-    await runner.setup()
-    try:
-        await _listen(runner, settings.http, wire.server_context())
-        yield
-    finally:
-        await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, settings: HttpServer, context: ssl.SSLContext | None) -> None:
-    host, _, port = settings.address.rpartition(":")
-    await web.TCPSite(runner, host, int(port), ssl_context=context).start()
-
-
-@asynccontextmanager
-async def _grpc(
-    settings: RouterSettings, routing: Routing, callers: Callers, told: _Told, served: _Served
-) -> AsyncIterator[None]:
-    servicer = RouterServicer(
-        routing=routing,
-        callers=callers,
-        max_messages=settings.requests.max_messages,
-        default_timeout=settings.requests.default_timeout_seconds,
-    )
-
-    def register(server: grpc.aio.Server) -> None:
-        router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
-        decision_service_pb2_grpc.add_DecisionServiceServicer_to_server(told.decisions, server)
-        demand_service_pb2_grpc.add_DemandServiceServicer_to_server(told.demand, server)
-        policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(told.policies, server)
-
-    async with grpc_server(
-        settings.grpc,
-        metrics=served.process,
-        services=_SERVICES,
-        register=register,
-        health=served.health,
-        wire=served.wire,
-        client_names=ClientNames.by(settings.tls, open_services=set(_SERVICES) - _INSIDE),
-    ):
-        yield

@@ -85,9 +85,9 @@ def test_defaults_are_as_promised() -> None:
         },
         "identity": {
             "key_file": None,
+            "certificate_file": None,
             "keys_secret": "",
             "keys_entry": "keys.yaml",
-            "certificate_file": None,
             "service_accounts": {
                 "rules": (),
                 "audience": "steersman",
