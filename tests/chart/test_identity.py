@@ -47,7 +47,7 @@ def test_what_tenants_may_ask_for_is_as_the_router_reads_it() -> None:
         "whenStrongIsSpent": "weak",
     }
     tenants = {
-        "search": {"policies": ["auto"], "defaultPolicy": "auto"},
+        "search": {"policies": ["auto"], "defaultPolicy": "auto", "weight": 2.5},
         "mail": {"tiers": ["weak"], "limits": limits},
         "ops": {},
     }
@@ -57,6 +57,7 @@ def test_what_tenants_may_ask_for_is_as_the_router_reads_it() -> None:
     assert read.tenants is not None
     assert read.rights("search").policies == frozenset({"auto"})
     assert read.rights("search").default_policy == "auto"
+    assert (read.rights("search").weight, read.rights("ops").weight) == (2.5, 1.0)
     assert read.rights("mail").tiers == frozenset({"weak"})
     assert [(each.name, each.amount) for each in read.rights("mail").quotas.all] == [
         ("requests_per_minute", 600),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -18,14 +19,19 @@ class Peer:
     subject: str = ""
 
 
+def nobody() -> None:
+    """No peer is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What one request shows.
 
     Args:
         authorization: The HTTP header or gRPC metadata of that name.
-        peer: Whose connection it came on; None where no certificate was verified.
+        peer: Says whose connection it came on, or None where no certificate was verified. A function, since most who
+            identify callers need not know.
     """
 
     authorization: str | None = None
-    peer: Peer | None = None
+    peer: Callable[[], Peer | None] = nobody

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -88,6 +89,8 @@ class _Upstream(Group):
     """Of an OpenAI-compatible server, with or without `/v1`."""
     api_key_env: str | None = None
     """Environment variable that holds its key."""
+    ca_file: Path | None = None
+    """File of the authorities that an `https` URL's certificate may be by; the system's where not given."""
 
     @model_validator(mode="after")
     def _has_its_address(self) -> Self:
@@ -234,6 +237,8 @@ class _Tenant(Group):
     """What it gets for a request without a model; the file's where not given."""
     limits: _Limits = _Limits()
     """How much it may use; any amount of what is not named."""
+    weight: Annotated[float, Field(ge=0.01, le=100.0)] = 1.0
+    """Its share of what there is too little of, held against the weights of other tenants."""
 
 
 class _File(Group):
@@ -335,6 +340,7 @@ def _rights(tenant: _Tenant) -> Rights:
         tiers=None if tenant.tiers is None else frozenset(tenant.tiers),
         default_policy=tenant.default_policy or "",
         quotas=tenant.limits.quotas,
+        weight=tenant.weight,
     )
 
 
@@ -346,7 +352,7 @@ def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:
     return Tier(
         name=name,
         model=tier.model,
-        upstream=UpstreamSpec(upstream.kind, upstream.target or upstream.url or "", key),
+        upstream=UpstreamSpec(upstream.kind, upstream.target or upstream.url or "", key, upstream.ca_file),
         price=Price(
             tier.price.input_usd_per_million_tokens,
             tier.price.output_usd_per_million_tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from steersman.identity.shown import Shown
 from steersman.openai_api import errors as openai_errors
+from steersman.router import peers
 from steersman.runtime.errors import Error
 
 JSON: Final = "application/json"
@@ -17,15 +19,16 @@ JSON: Final = "application/json"
 
 def shown_by_call(context: grpc.aio.ServicerContext[Any, Any]) -> Shown:
     """What a call over gRPC shows of its caller."""
+    peer = partial(peers.of_rpc, context)
     for key, value in context.invocation_metadata() or ():
         if key == "authorization":
-            return Shown(str(value))
-    return Shown()
+            return Shown(str(value), peer)
+    return Shown(peer=peer)
 
 
 def shown_by_request(http: web.Request) -> Shown:
     """What a request over HTTP shows of its caller."""
-    return Shown(http.headers.get("Authorization"))
+    return Shown(http.headers.get("Authorization"), partial(peers.of_request, http))
 
 
 def json_response(data: object, *, status: int = 200) -> web.Response:

@@ -1,17 +1,22 @@
-"""Wires how callers are known: by API keys of a file or a Secret, by tokens of ServiceAccounts, or not at all."""
+"""Wires how callers are known: by certificates, API keys from a file or a Secret, ServiceAccounts, or not at all.
+
+What nobody can write is looked at first: a certificate that a rule is about counts, whatever key is shown beside it.
+"""
 
 from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from steersman.identity import key_file
+from steersman.identity import certificates, key_file
 from steersman.identity.keys import Keyring
 from steersman.identity.service_accounts import Rule
 from steersman.router import audit
 from steersman.router.callers import Anybody, Bearers, Callers, KeyHolders
+from steersman.router.certificate_holders import CertificateHolders
 from steersman.router.cluster import Cluster
 from steersman.router.metrics import RouterMetrics
 from steersman.router.service_accounts import ServiceAccounts, Terms
@@ -51,13 +56,35 @@ async def known_callers(
     """Who is known, as the settings have it, for as long as the stack is.
 
     Raises:
-        OSError: There is no file of keys where there should be one.
+        OSError: There is no file where there should be one.
         NotUsable: It is not valid.
     """
-    accounts = settings.service_accounts
-    if settings.key_file is None and not settings.keys_secret and not accounts.rules:
+    accounts, certified = settings.service_accounts, settings.certificate_file is not None
+    if settings.key_file is None and not settings.keys_secret and not accounts.rules and not certified:
         log.warning("callers are not told apart: anybody who reaches this router may use it")
         return Anybody(TENANT)
+    bearers = await _bearers(stack, here, settings, metrics)
+    return await _certificate_holders(here, settings.certificate_file, bearers, metrics)
+
+
+async def _certificate_holders(
+    here: Cluster, file: Path | None, others: Callers, metrics: RouterMetrics
+) -> Callers:
+    if file is None:
+        return others
+    holders = CertificateHolders(others)
+    rules = WatchedFile(
+        "certificate file", file, certificates.parse, holders.take, metrics.certificate_rules_reloaded
+    )
+    await rules.load()
+    here.tasks.start("certificate file", rules.watch)
+    return holders
+
+
+async def _bearers(
+    stack: AsyncExitStack, here: Cluster, settings: Identity, metrics: RouterMetrics
+) -> Callers:
+    accounts = settings.service_accounts
     holders = KeyHolders(metrics.caller_refused)
     await _follow_keys(_Keys(holders), here, settings, metrics)
     if here.api is None or not accounts.rules:

@@ -136,6 +136,12 @@ class RouterMetrics:
             ("outcome",),
             registry=registry,
         )
+        self._certificate_rule_reloads = Counter(
+            "steersman_certificate_rule_reloads",
+            "Changes of the file of rules about client certificates, taken or refused.",
+            ("outcome",),
+            registry=registry,
+        )
         self._callers_refused = Counter(
             "steersman_callers_refused",
             "Requests of callers who are not known, by what was wrong: missing, unknown, expired, revoked, token.",
@@ -244,6 +250,10 @@ class RouterMetrics:
     def keys_reloaded(self, outcome: str) -> None:
         """The file of API keys has changed, and was taken or refused."""
         self._key_reloads.labels(outcome).inc()
+
+    def certificate_rules_reloaded(self, outcome: str) -> None:
+        """The file of rules about client certificates has changed, and was taken or refused."""
+        self._certificate_rule_reloads.labels(outcome).inc()
 
     def caller_refused(self, why: str) -> None:
         """A caller showed no valid key."""

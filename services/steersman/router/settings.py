@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from steersman.identity.key_file import TENANT_PATTERN
 from steersman.runtime.settings import Address, Group, GrpcServer, ProcessSettings, Seconds
@@ -41,7 +41,8 @@ class Requests(Group):
     max_messages: Count = 2048
     """Most messages of a conversation; more are INVALID_ARGUMENT."""
     max_in_flight: Count = 4096
-    """Requests in progress at once; one more is RESOURCE_EXHAUSTED."""
+    """Requests in progress at once; one more is RESOURCE_EXHAUSTED. The last eighth is for tenants that have less than
+    their share of them."""
     default_timeout_seconds: Seconds = 300.0
     """Deadline of a request that brings none."""
     text_characters: Count = 7500
@@ -197,6 +198,9 @@ class Identity(Group):
 
     key_file: Path | None = None
     """File of API keys, as `steersman keys` writes it; read again when it changes."""
+    certificate_file: Path | None = None
+    """File of rules by which client certificates belong to tenants; read again when it changes. Needs TLS with clients
+    verified."""
     keys_secret: str = ""
     """Secret of the router's namespace with such a file, followed by the Kubernetes API, so that a change takes effect
     at once. The file above, where there is one, counts until the Secret has been heard of."""
@@ -255,3 +259,11 @@ class RouterSettings(ProcessSettings):
     waiting_room: Waiting = Waiting()
     identity: Identity = Identity()
     tenant_metrics: TenantMetrics = TenantMetrics()
+
+    @model_validator(mode="after")
+    def _private(self) -> Self:
+        if self.tls.folder is not None and self.cache.url.startswith("redis://"):
+            raise ValueError("with TLS on, CACHE__URL must begin with rediss:// (or unix://)")
+        if self.identity.certificate_file and not (self.tls.folder and self.tls.verify_clients):
+            raise ValueError("IDENTITY__CERTIFICATE_FILE needs TLS__FOLDER, and clients verified")
+        return self

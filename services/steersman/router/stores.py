@@ -16,6 +16,7 @@ from steersman.router.model import Assessment, Session
 from steersman.router.settings import RouterSettings
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.tasks import BackgroundTasks
+from steersman.runtime.tls import Wire
 
 V = TypeVar("V")
 
@@ -39,6 +40,7 @@ async def open_stores(
     metrics: RouterMetrics,
     *,
     replica: str,
+    wire: Wire,
 ) -> Stores:
     """Open them, for as long as the stack is, with tasks that read and write."""
     cache = settings.cache
@@ -46,14 +48,18 @@ async def open_stores(
     metrics.watch_breakers("cache", lambda: [breaker])
 
     async def opened(name: str, kind: Kind[V], ttl: int, on_dropped: Callable[[int], None]) -> RedisStore[V]:
-        options = RedisOptions(cache.url, cache.timeout_seconds, ttl, cache.read_queue, cache.write_queue)
+        options = RedisOptions(
+            cache.url, cache.timeout_seconds, ttl, cache.read_queue, cache.write_queue, wire
+        )
         store = RedisStore(kind, options, breaker=breaker, on_dropped=on_dropped)
         await stack.enter_async_context(store)
         tasks.start(f"{name} reads", store.read)
         tasks.start(f"{name} writes", store.write)
         return store
 
-    quotas = RedisQuotas(cache.url, replica=replica, timeout=cache.timeout_seconds, breaker=breaker)
+    quotas = RedisQuotas(
+        cache.url, replica=replica, timeout=cache.timeout_seconds, breaker=breaker, wire=wire
+    )
     await stack.enter_async_context(quotas)
     return Stores(
         await opened("cache", SCORES, cache.ttl_seconds, metrics.cache_writes_dropped),

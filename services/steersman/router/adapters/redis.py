@@ -16,15 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Self, TypeVar
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from steersman.router.model import Assessment, Session
 from steersman.router.ports import StoreUnavailable
+from steersman.router.redis_client import redis_client
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.gathering import gathered
+from steersman.runtime.tls import PLAIN, Wire
 
 V = TypeVar("V")
 
@@ -53,6 +52,7 @@ class RedisOptions:
         ttl: Seconds that an entry is kept, plus up to a tenth.
         read_queue: Look-ups that may wait to be sent.
         write_queue: Entries that may wait to be written.
+        wire: How this process speaks.
     """
 
     url: str
@@ -60,6 +60,7 @@ class RedisOptions:
     ttl: int
     read_queue: int
     write_queue: int
+    wire: Wire = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,7 @@ class RedisStore(Generic[V]):
         self._on_dropped = on_dropped
         self._reads: asyncio.Queue[tuple[bytes, asyncio.Future[V | None]]] = asyncio.Queue(options.read_queue)
         self._writes: asyncio.Queue[tuple[bytes, V]] = asyncio.Queue(options.write_queue)
-        self._client = redis.asyncio.from_url(
-            options.url,
-            socket_timeout=options.timeout,
-            socket_connect_timeout=options.timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._client = redis_client(options.url, timeout=options.timeout, wire=options.wire)
 
     async def __aenter__(self) -> Self:
         return self
