@@ -72,6 +72,10 @@ test-fast: .venv/.ready ## The tests that start no real part, but for the chart'
 	$(python) -m pytest --numprocesses auto --dist worksteal --hypothesis-profile=fast --ignore=tests/chart \
 		-m 'not integration and not slow and not cluster' $(ARGS)
 
+.PHONY: fuzz
+fuzz: .venv/.ready ## Fuzz all that parses, a million inputs: ARGS='--cases N --seconds S --seed N --only NAME'
+	PYTHONPATH=tests $(python) -m fuzz $(ARGS)
+
 # The cluster is the one that KUBECONFIG names, or one that the command CLUSTER_UP starts; docs/install.md says more.
 .PHONY: test-cluster
 test-cluster: .venv/.ready ## Prove it in a real Kubernetes: images, chart, scaling under load, rollouts, failures
@@ -143,6 +147,14 @@ evaluate: install ## Evaluate it by the metrics of the RouteLLM paper: ARGS='--d
 .PHONY: bench
 bench: install .local/bench/.ready ## Measure, beside what is measured against, in the same run
 	$(python) -m benchmarks $(ARGS)
+
+.PHONY: chaos
+chaos: install ## Let parts fail under load: ARGS='--only faults --faults triton'; --help says more
+	$(python) -m benchmarks.chaos $(ARGS)
+
+.PHONY: soak
+soak: install ## Half of what the system can do: memory, descriptors, tasks; ARGS="--minutes 60"
+	$(python) -m benchmarks.chaos --only soak $(ARGS)
 
 .PHONY: clean
 clean: down ## Remove the environments and all that the local system wrote

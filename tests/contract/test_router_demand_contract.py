@@ -181,6 +181,14 @@ class TestOverGrpc(RouterDemandContract):
             with pytest.raises(RouterLost, match="nothing heard"):
                 await following(reports)
 
+    async def test_numbers_that_no_router_has_do_not_add_up_beyond_what_keda_takes(
+        self, subject: Subject, server: DemandServer
+    ) -> None:
+        server.want("strong", waiting=2**63 - 1, running=2**63 - 1)
+        async with subject.reports() as reports:
+            counts = (await following(reports)).demand["tier/strong"]
+        assert counts.waiting + counts.running < 2**63 / 1000
+
     async def test_a_number_below_zero_counts_as_none(self, subject: Subject, server: DemandServer) -> None:
         server.want("strong", waiting=-2, running=3)
         async with subject.reports() as reports:

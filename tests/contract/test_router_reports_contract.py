@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ import pytest
 
 from fakes.catalogue import a_catalogue, a_policy, a_resource
 from fakes.classifier import IDENTITY
+from fakes.garbage import GARBAGE, says
 from fakes.policy_server import PolicyServer, policy_server, response_of, serving
 from fakes.router_reports import FakeRouterReports
 from steersman.controller.adapters.router import RouterClient
@@ -114,6 +116,13 @@ class TestOverGrpc(RouterReportsContract):
         server.stall()
         with pytest.raises(RouterLost, match="DEADLINE_EXCEEDED"):
             await subject.ask()
+
+    async def test_a_router_that_sends_no_message_is_lost(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.CRITICAL, "grpc")  # which logs a traceback
+        method = "steersman.api.v1.PolicyService/ReportPolicies"
+        async with says(method, GARBAGE, streams=False) as address:
+            with pytest.raises(RouterLost, match="no report"):
+                await RouterClient().report(address)
 
     async def test_a_number_below_zero_counts_as_none(self, subject: Subject, server: PolicyServer) -> None:
         response = response_of(FIRST)

@@ -4,6 +4,7 @@ turn, and of an engine with a real model."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -17,12 +18,12 @@ import pytest
 
 from fakes.backend import fake_backend
 from fakes.engine import fake_engine
+from fakes.garbage import GARBAGE, says
 from fakes.upstream import FakeUpstream
 from fixtures.real_parts import Engine
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.direct import DirectUpstream
-from steersman.router.model import Load, Party
-from steersman.router.ports import Dispatch, Upstream
+from steersman.router.ports import Dispatch, Load, Party, Upstream
 from steersman.runtime.errors import (
     BrokenOff,
     DeadlineExceeded,
@@ -237,6 +238,18 @@ class TestBackend(TroubledUpstreamContract):
         assert not isinstance(told.value, grpc.RpcError)
         assert told.value.__cause__ is None
         await upstream.close()
+
+    @pytest.mark.parametrize(("before", "kind"), [([], Unavailable), ([b""], BrokenOff)])
+    async def test_bytes_that_are_no_message_are_an_error_of_ours(
+        self, before: list[bytes], kind: type[Error], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.CRITICAL, "grpc")  # which logs a traceback
+        async with says("steersman.api.v1.BackendService/Generate", [*before, *GARBAGE]) as address:
+            upstream = await BackendUpstream.connect(address)
+            with pytest.raises(kind) as told:
+                await answer(upstream)
+            await upstream.close()
+        assert told.value.reason == "BACKEND_GARBAGE"
 
     async def test_a_backend_that_is_killed_breaks_off_its_answers(self) -> None:
         async with fake_backend() as backend:

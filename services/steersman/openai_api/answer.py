@@ -96,7 +96,10 @@ class StreamReading(Reading):
         if self.show_usage or "usage" not in data:
             return chunk
         del data["usage"]
-        return orjson.dumps(data) if data.get("choices") else None
+        try:
+            return orjson.dumps(data) if data.get("choices") else None
+        except orjson.JSONEncodeError:  # it writes fewer levels than it reads
+            raise _garbage() from None
 
 
 def text_of_chunk(chunk: bytes) -> str:

@@ -7,11 +7,12 @@ error with a line that says where, and not a default that nobody asked for.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
@@ -30,6 +31,7 @@ from steersman.router.model import (
     WhenCold,
 )
 from steersman.router.quotas import DAY, HOUR, LEASE, MINUTE, Kind, Quota, Quotas
+from steersman.runtime import strict_yaml
 from steersman.runtime.addresses import DNS, SERVICE
 from steersman.runtime.settings import Group
 
@@ -48,32 +50,20 @@ _KINDS: Final[Mapping[str, tuple[Kind, float]]] = {
     "concurrent_requests": (Kind.RUNNING, LEASE),
 }
 _HIGHEST_PORT: Final = 65_535
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,16})?\]")
+"""A name, an IPv4 address, or an IPv6 address in brackets."""
 
 
 class CatalogueError(ValueError):
     """The policy file, or a resource, cannot be used; says where and why."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, where YAML silently takes the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - as inherited
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{name} stands here twice", key.start_mark
-                )
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
 def _checked_target(target: str) -> str:
     named = target.startswith((DNS, SERVICE))
     for address in [target.partition(":///")[2]] if named else target.split(","):
         host, _, port = address.strip().rpartition(":")
-        if not host or "," in host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
+        if not _HOST.fullmatch(host) or not _PORT.fullmatch(port) or not 0 < int(port) <= _HIGHEST_PORT:
             raise ValueError("must be HOST:PORT[,HOST:PORT...], dns:///NAME:PORT or k8s:///SERVICE:PORT")
     return target
 
@@ -99,6 +89,8 @@ class _Upstream(Group):
     """Of an OpenAI-compatible server, with or without `/v1`."""
     api_key_env: str | None = None
     """Environment variable that holds its key."""
+    ca_file: Path | None = None
+    """File of the authorities that an `https` URL's certificate may be by; the system's where not given."""
 
     @model_validator(mode="after")
     def _has_its_address(self) -> Self:
@@ -281,9 +273,9 @@ def documents(text: bytes) -> list[Any]:
         CatalogueError: It is no YAML.
     """
     try:
-        return list(yaml.load_all(text, Loader=_Loader))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise CatalogueError(f"not YAML: {error}") from error
+        return strict_yaml.load_all(text)
+    except strict_yaml.NotYaml as error:
+        raise CatalogueError(str(error)) from error
 
 
 def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
@@ -297,9 +289,11 @@ def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
         CatalogueError: It is not valid; every fault is named.
     """
     try:
-        file = _File.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506 - it is a safe one
-    except (yaml.YAMLError, RecursionError) as error:
-        raise CatalogueError(f"not YAML: {error}") from error
+        file = _File.model_validate(strict_yaml.load(text))
+    except strict_yaml.NotYaml as error:
+        raise CatalogueError(str(error)) from error
+    except RecursionError as error:
+        raise _nested("file") from error
     except ValidationError as error:
         raise _error(error, whole="file") from None
     return Catalogue(
@@ -323,6 +317,8 @@ def parse_resource(resource: PolicyResource, spec: Mapping[str, Any]) -> Policy:
         policy = _ResourcePolicy.model_validate(dict(spec))
     except ValidationError as error:
         raise _error(error, whole="spec") from None
+    except RecursionError as error:
+        raise _nested("spec") from error
     return _policy(resource.name, policy, resource)
 
 
@@ -332,6 +328,10 @@ def _error(error: ValidationError, *, whole: str) -> CatalogueError:
         for each in error.errors(include_url=False, include_input=False)
     ]
     return CatalogueError("; ".join(faults))
+
+
+def _nested(whole: str) -> CatalogueError:
+    return CatalogueError(f"{whole}: is nested too deeply")
 
 
 def _rights(tenant: _Tenant) -> Rights:
@@ -352,7 +352,7 @@ def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:
     return Tier(
         name=name,
         model=tier.model,
-        upstream=UpstreamSpec(upstream.kind, upstream.target or upstream.url or "", key),
+        upstream=UpstreamSpec(upstream.kind, upstream.target or upstream.url or "", key, upstream.ca_file),
         price=Price(
             tier.price.input_usd_per_million_tokens,
             tier.price.output_usd_per_million_tokens,

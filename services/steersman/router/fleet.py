@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
-from steersman.router.model import Load
+from steersman.router.ports import Load
 from steersman.runtime.addresses import AddressSource
 from steersman.runtime.breaker import Breaker
 
@@ -52,6 +52,7 @@ class Member(Generic[C]):
     address: str
     client: C
     breaker: Breaker
+    edition: int = 0
     in_flight: int = 0
     load: Load | None = None
     """What it last said of it."""
@@ -78,6 +79,7 @@ class Fleet(Generic[C]):
         connect: Makes a client for an address.
         breaker: Makes a breaker for an address.
         refresh_seconds: Time between two looks at the source.
+        edition: Changes when clients should be made anew, as for new certificates; requests under way keep theirs.
         clock: Monotonic seconds.
     """
 
@@ -86,6 +88,7 @@ class Fleet(Generic[C]):
     connect: Callable[[str], Awaitable[C]]
     breaker: Callable[[], Breaker]
     refresh_seconds: float = 5.0
+    edition: Callable[[], int] = lambda: 0
     clock: Callable[[], float] = time.monotonic
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _looked_at: float = -math.inf
@@ -168,8 +171,15 @@ class Fleet(Generic[C]):
             self._retired.append(self._members.pop(address))
         for address in addresses:
             if address not in self._members:
-                self._members[address] = Member(address, await self.connect(address), self.breaker())
+                await self._join(address, self.breaker())
+            elif self._members[address].edition != self.edition():
+                self._retired.append(self._members[address])
+                await self._join(address, self._members[address].breaker)
         await self._close_retired(lambda member: member.in_flight == 0)
+
+    async def _join(self, address: str, breaker: Breaker) -> None:
+        edition = self.edition()
+        self._members[address] = Member(address, await self.connect(address), breaker, edition)
 
     def _tell(self, *, found: bool) -> None:
         """Log once that there is no address, or that there is one again: it may be meant so, or be a misspelt name."""

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 from typing import Final, Literal
 
 from steersman.router.quotas import NO_QUOTAS, Quotas
@@ -154,6 +155,7 @@ class UpstreamSpec:
     target: str
     """For a backend what an address source understands; for openai a base URL."""
     api_key: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,40 +256,11 @@ class Caller:
 
     tenant: str
     key: str = ""
-    """Id of the API key that was shown."""
+    """Id of the API key that was shown, or NAMESPACE/NAME of the ServiceAccount whose token it was."""
 
 
 NOBODY: Final = Caller("")
 """Before a caller is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """How busy a pod says that it is, with the requests of all routers."""
-
-    waiting: int
-    running: int
-    slots: int
-    """Requests that its engine works on at once."""
-    draining: bool = False
-    """Whether it takes no new requests."""
-
-    @property
-    def pressure(self) -> float:
-        """Requests for each slot."""
-        return (self.waiting + self.running) / max(1, self.slots)
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """For whom something is done, where there may be too little for all."""
-
-    tenant: str = ""
-    weight: float = 1.0
-
-
-NO_PARTY: Final = Party()
-"""Where nobody is told apart."""
 
 
 @dataclass(frozen=True, slots=True)

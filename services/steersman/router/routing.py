@@ -23,19 +23,9 @@ from steersman.router.dispatch import Answer
 from steersman.router.fairness import FairShares
 from steersman.router.ids import new_id
 from steersman.router.limiting import Limiter
-from steersman.router.model import (
-    Caller,
-    Catalogue,
-    Decision,
-    Needs,
-    Party,
-    Policy,
-    Reason,
-    Scored,
-    Session,
-    Usage,
-)
+from steersman.router.model import Caller, Catalogue, Decision, Needs, Policy, Reason, Scored, Session, Usage
 from steersman.router.normalise import Limits, routed_text
+from steersman.router.ports import Party
 from steersman.router.purse import Allowance
 from steersman.router.quotas import Kind
 from steersman.router.scoring import Scorer
@@ -229,7 +219,7 @@ class Routing:
         tier, reason = self._within_budget(choice, chosen.policy, record.allowance, catalogue, needs)
         truncated = text.truncated or (scored.assessment is not None and scored.assessment.truncated)
         decision = Decision(new_id(), tier, tier, reason, chosen.policy, chosen.boundaries, scored, truncated)
-        record.decision = decision
+        record.decision, record.wanted_for = decision, reason
         record.stages.decide = time.perf_counter() - started
         return Plan(catalogue, decision, needs, sitting)
 

@@ -7,12 +7,15 @@ RetryInfo for what may pass.
 from __future__ import annotations
 
 import math
+import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -24,6 +27,7 @@ from steersman.runtime.errors import (
     Error,
     Forbidden,
     InvalidRequest,
+    NotFound,
     Overloaded,
     Refused,
     TooLarge,
@@ -40,6 +44,7 @@ _STATUS: Final = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Code.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -54,8 +59,11 @@ _FINAL: Final[dict[grpc.StatusCode, type[Error]]] = {
     grpc.StatusCode.ABORTED: BrokenOff,
     grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
     grpc.StatusCode.PERMISSION_DENIED: Forbidden,
+    grpc.StatusCode.NOT_FOUND: NotFound,
 }
 
+_ERROR_STATUS: Final = re.compile("[45][0-9]{2}")
+_LONGEST_RETRY_SECONDS: Final = 3600.0
 _ENGINE_STATUS: Final = "engine_status"
 _ENGINE_BODY: Final = "engine_body"
 _KEPT_REFUSALS: Final = 256
@@ -98,9 +106,8 @@ def from_rpc_error(rpc_error: grpc.aio.AioRpcError) -> Error:
     info, retry_after = _read_details(rpc_error)
     message = rpc_error.details() or rpc_error.code().name
     reason = info.reason or None
-    if info.domain == DOMAIN and _ENGINE_STATUS in info.metadata:
-        body = info.metadata[_ENGINE_BODY].encode()
-        return Refused(message, status=int(info.metadata[_ENGINE_STATUS]), body=body)
+    if info.domain == DOMAIN and (status := _engine_status(info)) is not None:
+        return Refused(message, status=status, body=info.metadata[_ENGINE_BODY].encode())
     if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _is_too_large(info, retry_after, message):
         return TooLarge(message, reason=reason)
     if rpc_error.code() is grpc.StatusCode.INVALID_ARGUMENT:
@@ -132,6 +139,12 @@ def _details(error: Error) -> list[Message]:
     return details
 
 
+def _engine_status(info: error_details_pb2.ErrorInfo) -> int | None:
+    """The HTTP status of an engine's refusal; None where it is none of an error."""
+    told = info.metadata.get(_ENGINE_STATUS, "")
+    return int(told) if _ERROR_STATUS.fullmatch(told) else None
+
+
 def _cut(text: str, size: int) -> str:
     """The beginning of a text that takes at most `size` bytes."""
     return text.encode()[:size].decode("utf-8", "ignore")
@@ -149,15 +162,15 @@ def _pack(message: Message) -> AnyMessage:
 
 
 def _read_details(rpc_error: grpc.aio.AioRpcError) -> tuple[error_details_pb2.ErrorInfo, float | None]:
-    info, retry_after = error_details_pb2.ErrorInfo(), None
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     for key, value in rpc_error.trailing_metadata() or ():
-        if key != DETAILS_KEY or not isinstance(value, bytes):
-            continue
-        for detail in status_pb2.Status.FromString(value).details:
-            retry = error_details_pb2.RetryInfo()
-            if detail.Is(retry.DESCRIPTOR):
-                detail.Unpack(retry)
-                retry_after = retry.retry_delay.ToMilliseconds() / 1000
-            elif detail.Is(info.DESCRIPTOR):
-                detail.Unpack(info)
-    return info, retry_after
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            with suppress(
+                DecodeError
+            ):  # whoever sent this is no process of ours; its code is told all the same
+                for detail in status_pb2.Status.FromString(value).details:
+                    _ = detail.Unpack(info) or detail.Unpack(retry)
+    if not retry.HasField("retry_delay"):
+        return info, None
+    seconds = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    return info, min(max(seconds, 0.0), _LONGEST_RETRY_SECONDS)

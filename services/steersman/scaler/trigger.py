@@ -12,6 +12,8 @@ from steersman.scaler.model import CLASSIFIER, ROUTER, Part, Trigger, tier_part
 _DEFAULT_TARGETS: Final = {"tier": 8.0, CLASSIFIER: 8.0, ROUTER: 64.0}
 """What one replica is to have where the trigger does not say: generations of a small engine's slots, calls of a
 classifier on a few cores, and streams of one router process."""
+_LARGEST: Final = 1e9
+"""What a trigger may ask for; KEDA takes 64 bits."""
 _OURS: Final = ("part", "targetPerReplica", "activation")
 _KEDAS: Final = frozenset({"scalerAddress", "enableTLS", "unsafeSsl", "tlsCertFile"})
 """Metadata that is meant for KEDA, which passes it on all the same."""
@@ -54,6 +56,8 @@ def _number(metadata: Mapping[str, str], key: str, default: float) -> float:
         number = math.nan
     if not math.isfinite(number):
         raise _bad(key, f"must be a number, not {metadata[key][:80]!r}")
+    if abs(number) > _LARGEST:
+        raise _bad(key, f"must be at most {_LARGEST:.0f}, not {metadata[key][:80]!r}")
     return number
 
 

@@ -141,6 +141,12 @@ def test_what_is_no_completion_is_an_answer_that_broke_off(garbage: bytes) -> No
     assert told.value.reason == "ENGINE_GARBAGE"
 
 
+def test_a_chunk_that_is_nested_too_deeply_to_be_written_again_is_no_chunk() -> None:
+    deep = b"[" * 500 + b"]" * 500
+    with pytest.raises(BrokenOff):
+        shown(b'{"choices": [{"delta": {"content": "x", "deep": %b}}], "usage": {"prompt_tokens": 1}}' % deep)
+
+
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_what_is_no_chunk_is_an_answer_that_broke_off(garbage: bytes) -> None:
     with pytest.raises(BrokenOff):

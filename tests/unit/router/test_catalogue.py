@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -318,6 +319,12 @@ def test_a_key_that_is_not_in_the_environment_is_a_fault(environment: dict[str, 
         pytest.param(b"!!python/object/apply:os.system [ls]", id="a tag"),
         pytest.param(b"a: &a [*a]", id="an alias of itself"),
         pytest.param(b"[" * 1_000, id="nested without end"),
+        pytest.param(b"tiers: " + b"[" * 150 + b"]" * 150, id="nested deeply"),
+        pytest.param(b"tiers: !!int ''", id="a number without digits"),
+        pytest.param(b"tiers: !!bool x", id="neither true nor false"),
+        pytest.param(b"tiers: !!timestamp x", id="no time"),
+        pytest.param(b"tiers: 2001-99-99", id="a month that there is not"),
+        pytest.param(b"tiers: {? {a: b} : c}", id="a mapping as a key"),
     ],
 )
 def test_what_is_no_policy_file_is_refused_and_nothing_worse(text: bytes) -> None:
@@ -337,6 +344,31 @@ def test_nothing_of_a_bad_file_is_taken() -> None:
 
 
 RESOURCE = a_resource("careful", generation=2)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "weak backend:9000",
+        "weak\0:9000",
+        "weak:٣",
+        "weak/:9000",
+        "dns:///we?ak:9000",
+        "[::1:9000",
+        "weak:-1",
+        ":9",
+    ],
+)
+def test_a_target_that_can_be_no_host_and_port_is_refused(target: str) -> None:
+    told = fault(changed('"dns:///weak:9001"', json.dumps(target)))
+    assert "tiers.weak.upstream.target" in told
+
+
+@pytest.mark.parametrize(
+    "target", ["10.0.0.1:9000, weak_1.svc.:80", "[fe80::1%eth0]:9000", "dns:///[::1]:9000"]
+)
+def test_a_target_of_names_and_addresses_is_taken(target: str) -> None:
+    assert read(changed('"dns:///weak:9001"', json.dumps(target))).tiers["weak"].upstream.target == target
 
 
 def test_a_resource_says_the_same_as_the_file_and_is_the_same_version() -> None:
@@ -369,4 +401,12 @@ def test_a_resource_says_the_same_as_the_file_and_is_the_same_version() -> None:
 )
 def test_a_resource_that_is_not_valid_is_refused_with_its_fault(spec: dict[str, object], fault: str) -> None:
     with pytest.raises(CatalogueError, match=fault):
+        parse_resource(RESOURCE, spec)
+
+
+def test_a_resource_that_is_nested_deeply_is_refused() -> None:
+    spec: dict[str, object] = {}
+    for _ in range(2_000):
+        spec = {"sticky": spec}
+    with pytest.raises(CatalogueError, match="nested too deeply"):
         parse_resource(RESOURCE, spec)

@@ -12,7 +12,7 @@ from fakes.addresses import FakeAddresses
 from fakes.clock import FakeClock
 from fakes.upstream import FakeUpstream
 from steersman.router.fleet import STALE_SECONDS, Fleet
-from steersman.router.model import Load
+from steersman.router.ports import Load
 from steersman.runtime.breaker import Breaker, State
 
 
@@ -277,3 +277,23 @@ async def test_a_lease_ends_when_the_work_fails() -> None:
     with pytest.raises(ZeroDivisionError), one.fleet.members[0].lease():
         raise ZeroDivisionError
     assert one.fleet.members[0].in_flight == 0
+
+
+async def test_clients_of_an_earlier_edition_are_replaced_and_close_when_their_requests_have_ended() -> None:
+    edition = 1
+    two = await port("a:1", "b:1")
+    two.fleet.edition = lambda: edition
+    await two.fleet.refresh()
+    old = {member.address: member for member in two.fleet.members}
+    with old["a:1"].lease() as busy:
+        edition = 2
+        await two.fleet.refresh()
+        assert {member.address for member in two.fleet.members} == {"a:1", "b:1"}
+        assert not {id(member.client) for member in two.fleet.members} & {
+            id(each.client) for each in old.values()
+        }
+        assert not busy.closed
+        assert old["b:1"].client.closed
+    await two.fleet.refresh()
+    assert busy.closed
+    assert all(member.breaker is old[member.address].breaker for member in two.fleet.members)

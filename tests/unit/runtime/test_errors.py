@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given, strategies as st
 
 from steersman.runtime import errors, rpc_errors
@@ -17,6 +20,7 @@ EXAMPLES: list[Error] = [
     errors.UnknownModel("model", "names no tier"),
     errors.Unauthenticated("who are you?"),
     errors.Forbidden("not you", reason="NOT_YOURS"),
+    errors.NotFound("nothing there", reason="DECISION_NOT_FOUND"),
     errors.TooLarge("too much"),
     errors.Overloaded("full", reason="QUEUE_FULL", retry_after_seconds=2.5),
     errors.Unavailable("away", reason="ENGINE_UNREACHABLE", retry_after_seconds=7),
@@ -104,3 +108,33 @@ def test_only_what_may_pass_says_when_to_come_back() -> None:
     for error in EXAMPLES:
         temporary = isinstance(error, errors.Overloaded | errors.Unavailable)
         assert (error.retry_after_seconds is not None) is temporary
+
+
+def detailed(content: bytes) -> grpc.aio.AioRpcError:
+    metadata = grpc.aio.Metadata((rpc_errors.DETAILS_KEY, content))
+    return grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), metadata, "away")
+
+
+def with_details(*details: Message) -> grpc.aio.AioRpcError:
+    status = status_pb2.Status(code=14, message="away")
+    for detail in details:
+        status.details.add().Pack(detail)
+    return detailed(status.SerializeToString())
+
+
+def test_details_that_are_none_leave_the_code() -> None:
+    assert type(rpc_errors.from_rpc_error(detailed(b"\xff" * 20))) is errors.Unavailable
+
+
+@pytest.mark.parametrize("status", ["", "x", "200", "99999", "-1", "\u0663\u0663\u0663"])
+def test_a_status_that_no_engine_refuses_with_is_no_refusal(status: str) -> None:
+    info = error_details_pb2.ErrorInfo(
+        reason="ODD", domain="steersman.dev", metadata={"engine_status": status}
+    )
+    assert type(rpc_errors.from_rpc_error(with_details(info))) is errors.Unavailable
+
+
+@pytest.mark.parametrize(("seconds", "read"), [(-5, 1.0), (2**40, 3600.0), (7, 7.0)])
+def test_a_time_to_come_back_is_one_that_can_be_waited_for(seconds: int, read: float) -> None:
+    retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=seconds))
+    assert rpc_errors.from_rpc_error(with_details(retry)).retry_after_seconds == read

@@ -51,6 +51,10 @@ def test_metadata_that_makes_sense_is_taken(metadata: dict[str, str], trigger: T
             {"part": "router", "targetPerReplica": "inf"},
             "scalerMetadata.targetPerReplica: must be a number, not 'inf'",
         ),
+        (
+            {"part": "router", "targetPerReplica": "1e300"},
+            "scalerMetadata.targetPerReplica: must be at most 1000000000, not '1e300'",
+        ),
         ({"part": "router", "targetPerReplica": "0"}, "scalerMetadata.targetPerReplica: must be above 0"),
         ({"part": "router", "activation": "-1"}, "scalerMetadata.activation: must not be below 0"),
         ({"part": "router", "activation": ""}, "scalerMetadata.activation: must be a number, not ''"),

@@ -8,10 +8,10 @@ from typing import Final, Self
 import grpc
 
 from steersman.api.v1 import backend_service_pb2, backend_service_pb2_grpc
-from steersman.router.model import Load
-from steersman.router.ports import Dispatch
+from steersman.router.ports import Dispatch, Load
 from steersman.runtime import rpc_errors
-from steersman.runtime.errors import BrokenOff, Overloaded, Unavailable
+from steersman.runtime.errors import BrokenOff, Error, Overloaded, Unavailable
+from steersman.runtime.tls import PLAIN, Wire, channel
 
 _REPORT_SECONDS: Final = 0.5
 _OPTIONS: Final = (
@@ -32,17 +32,23 @@ class BackendUpstream:
     """One backend pod.
 
     Args:
-        address: HOST:PORT.
+        channel: To it; closed with the upstream.
     """
 
-    def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
         self._stub = backend_service_pb2_grpc.BackendServiceStub(self._channel)
 
     @classmethod
-    async def connect(cls, address: str) -> Self:
-        """An upstream for an address; the connection itself is made when it is first needed."""
-        return cls(address)
+    async def connect(cls, address: str, *, wire: Wire = PLAIN, name: str | None = None) -> Self:
+        """An upstream for an address; the connection itself is made when it is first needed.
+
+        Args:
+            address: HOST:PORT.
+            wire: How this process speaks.
+            name: What the backend's certificate must be for.
+        """
+        return cls(channel(wire, address, name=name, options=_OPTIONS))
 
     async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
         """See `steersman.router.ports.Upstream`."""
@@ -55,6 +61,8 @@ class BackendUpstream:
         begun = False
         try:
             async for response in call:
+                if response is None:  # what gRPC makes of bytes that are no message
+                    raise _garbage(begun=begun)
                 begun = True
                 yield response.openai_chunks
         except grpc.aio.AioRpcError as rpc_error:
@@ -76,3 +84,8 @@ class BackendUpstream:
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
+
+
+def _garbage(*, begun: bool) -> Error:
+    kind = BrokenOff if begun else Unavailable
+    return kind("the backend sent something that is no answer", reason="BACKEND_GARBAGE")

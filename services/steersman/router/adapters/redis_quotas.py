@@ -12,14 +12,13 @@ import asyncio
 import hashlib
 from typing import Final, Self
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from steersman.router.ports import StoreUnavailable
 from steersman.router.quotas import Ask, Kind, Taken
+from steersman.router.redis_client import redis_client
 from steersman.runtime.breaker import Breaker
+from steersman.runtime.tls import PLAIN, Wire
 
 _PREFIX: Final = "steersman:quota:1:"
 _NOT_ASKED: Final = ""
@@ -101,15 +100,16 @@ class RedisQuotas:
         replica: Whose slots they are; no other replica's, and no earlier process's.
         timeout: Seconds that it has to answer.
         breaker: Opens when it does not.
+        wire: How this process speaks.
     """
 
-    def __init__(self, url: str, *, replica: str, timeout: float, breaker: Breaker) -> None:
+    def __init__(
+        self, url: str, *, replica: str, timeout: float, breaker: Breaker, wire: Wire = PLAIN
+    ) -> None:
         self._replica = replica
         self._timeout = timeout
         self._breaker = breaker
-        self._client = redis.asyncio.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
-        )
+        self._client = redis_client(url, timeout=timeout, wire=wire)
         self._script = self._client.register_script(_SCRIPT)
 
     async def __aenter__(self) -> Self:

@@ -15,9 +15,12 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from steersman.api.v1 import demand_service_pb2 as pb, demand_service_pb2_grpc
+from steersman.runtime import tls
+from steersman.runtime.tls import PLAIN, Wire
 from steersman.scaler.model import CLASSIFIER, ROUTER, Counts, Part, Report, tier_part
 from steersman.scaler.ports import RouterLost
 
+_MOST: Final = 2**40
 _OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.keepalive_time_ms", 15_000),
@@ -32,16 +35,20 @@ class RouterStreams:
     Args:
         interval_seconds: A router is to speak at least this often.
         stall_seconds: Silence after which it counts as lost.
+        wire: How this process speaks.
+        name: What a router's certificate must be for.
     """
 
     interval_seconds: float = 1.0
     stall_seconds: float = 5.0
+    wire: Wire = PLAIN
+    name: str | None = None
 
     async def reports(self, address: str) -> AsyncGenerator[Report, None]:
         """See `steersman.scaler.ports.RouterDemand.reports`."""
         interval = Duration()
         interval.FromMilliseconds(round(self.interval_seconds * 1000))
-        async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
+        async with tls.channel(self.wire, address, name=self.name, options=_OPTIONS) as channel:
             call = demand_service_pb2_grpc.DemandServiceStub(channel).StreamDemand(
                 pb.StreamDemandRequest(interval=interval)
             )
@@ -69,5 +76,9 @@ def _report(response: pb.StreamDemandResponse) -> Report:
 
 
 def _counts(message: pb.Demand) -> Counts:
-    # One router's fault must not hide what the others want, as a number below zero would.
-    return Counts(max(0, message.waiting), max(0, message.running), max(0, message.unmet_total))
+    # One router's fault must not hide what the others want, as a number below zero would, or a sum beyond 64 bits.
+    return Counts(_count(message.waiting), _count(message.running), _count(message.unmet_total))
+
+
+def _count(number: int) -> int:
+    return min(max(0, number), _MOST)
