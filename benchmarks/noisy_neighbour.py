@@ -145,10 +145,10 @@ async def house(kind: Kind, folder: Path) -> AsyncIterator[House]:
         backend = await starter.backend(engine, slots=SLOTS)
         upstream = {"kind": "backend", "target": backend.address}
         router = await starter.router(valkey=valkey, triton=triton, upstream=upstream, tenants=tenants)
-        calls = {}
-        for name in (*OTHERS, ABUSER):
+        calls, names = {}, (*OTHERS, ABUSER)
+        await asyncio.gather(*(_decide(router, tenants.authorization(name), prompts) for name in names))
+        for name in names:
             shown = tenants.authorization(name)
-            await _decide(router, shown, prompts)
             ask = await stack.enter_async_context(
                 grpc_unary(router.address, kind.method, authorization=shown)
             )

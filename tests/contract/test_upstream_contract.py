@@ -23,8 +23,7 @@ from fakes.upstream import FakeUpstream
 from fixtures.real_parts import Engine
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.direct import DirectUpstream
-from steersman.router.model import Load, Party
-from steersman.router.ports import Dispatch, Upstream
+from steersman.router.ports import Dispatch, Load, Party, Upstream
 from steersman.runtime.errors import (
     BrokenOff,
     DeadlineExceeded,

@@ -12,8 +12,7 @@ import orjson
 
 from fakes.upstream import FakeUpstream
 from steersman.api.v1 import backend_service_pb2 as pb, backend_service_pb2_grpc
-from steersman.router.model import Party
-from steersman.router.ports import Dispatch
+from steersman.router.ports import Dispatch, Party
 from steersman.runtime.metrics import ProcessMetrics
 from steersman.runtime.server import grpc_server
 from steersman.runtime.settings import GrpcServer

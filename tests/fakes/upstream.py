@@ -13,8 +13,7 @@ from typing import Any, Final
 import orjson
 
 from fakes.gate import Gate
-from steersman.router.model import Load
-from steersman.router.ports import Dispatch
+from steersman.router.ports import Dispatch, Load
 from steersman.runtime.errors import DeadlineExceeded, Overloaded, Refused, Unavailable
 
 DOWN: Final = Unavailable("nobody is there", reason="ENGINE_UNREACHABLE")

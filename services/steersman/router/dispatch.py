@@ -17,8 +17,8 @@ from typing import Final
 from opentelemetry.trace import SpanKind
 
 from steersman.router.fleet import Fleet, Member
-from steersman.router.model import NO_PARTY, Party, Tier
-from steersman.router.ports import Dispatch, Upstream
+from steersman.router.model import Tier
+from steersman.router.ports import NO_PARTY, Dispatch, Party, Upstream
 from steersman.router.refusals import Refusals
 from steersman.router.retry import RetryBudget
 from steersman.runtime import telemetry

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
-from steersman.router.model import Load
+from steersman.router.ports import Load
 from steersman.runtime.addresses import AddressSource
 from steersman.runtime.breaker import Breaker
 

@@ -18,11 +18,12 @@ from types import TracebackType
 from typing import Final, Self
 
 from steersman.router.ports import QuotaStore, StoreUnavailable
-from steersman.router.purse import Allowance, Claims, Purse
+from steersman.router.purse import ASK_AGAIN_SECONDS, Allowance, Claims, Purse
 from steersman.router.quotas import LEASE, Ask, Bucket, Kind, Quota, Quotas, Taken, take, wait_for
 from steersman.runtime.errors import Overloaded
 
 _LEAST_USD: Final = 1e-3
+"""Of money, of which nothing is claimed, any amount above nothing will do."""
 _SOONEST_SECONDS: Final = 0.1
 _TELL_SECONDS: Final = 0.1
 """Pause between two times at which the store is told what was used."""
@@ -127,9 +128,11 @@ class Limiter:
         purse = desk.purse
         claims = purse.claims(tokens)
         if purse.covers(claims, now):
-            return self._let_in(purse, claims, now)
+            if now - purse.told_at >= ASK_AGAIN_SECONDS:
+                self._has_news_of(tenant)
+            return purse.draw(claims, now)
         if (short := purse.short(claims, now)) is not None:
-            raise self._refusal(purse, short, claims, now)
+            raise self._refusal(purse, short, now, claims[short])
         return await self._asked(desk, claims)
 
     def refuse(self, short: int, allowance: Allowance) -> Overloaded:
@@ -139,7 +142,7 @@ class Limiter:
             short: The quota, by its place.
             allowance: What the request was let in with.
         """
-        return self._refusal(allowance.purse, short, {}, self._clock())
+        return self._refusal(allowance.purse, short, self._clock(), 1.0)
 
     def settle(self, allowance: Allowance, *, tokens: float | None, usd: float, strong: bool) -> None:
         """Put right what was claimed, and give the slot back; others hear of it soon.
@@ -150,12 +153,11 @@ class Limiter:
             usd: What it cost.
             strong: Whether the dearest tier answered.
         """
-        more = 0.0 if tokens is None else tokens - allowance.claims[Kind.TOKENS]
         purse = allowance.purse
-        purse.settle({Kind.TOKENS: more, Kind.USD: usd, Kind.STRONG_CALLS: float(strong)})
+        more = 0.0 if tokens is None else tokens - allowance.tokens
+        purse.settle(tokens=more, usd=usd, strong=strong)
         if purse.news:
-            self._news.add(purse.tenant)
-            self._has_news.set()
+            self._has_news_of(purse.tenant)
 
     async def keep_told(self) -> None:
         """Tell the store what was used and what is not needed, again and again; for a background task."""
@@ -173,6 +175,10 @@ class Limiter:
         """Tell the store everything now."""
         await self._tell(list(self._desks.values()))
 
+    def _has_news_of(self, tenant: str) -> None:
+        self._news.add(tenant)
+        self._has_news.set()
+
     async def _tell(self, desks: Sequence[_Desk], *, keep: bool = True) -> None:
         for desk in desks:
             if desk.idle:
@@ -188,10 +194,6 @@ class Limiter:
         elif found.purse.quotas is not quotas:
             found.purse.adopt(quotas)
         return found
-
-    def _let_in(self, purse: Purse, claims: Claims, now: float) -> Allowance:
-        purse.draw(claims)
-        return Allowance(purse, claims, now)
 
     async def _asked(self, desk: _Desk, claims: Claims) -> Allowance:
         """What the store lets a request in with, which is asked for together with all that wait."""
@@ -225,9 +227,9 @@ class Limiter:
             if allowed.done():
                 continue
             if (short := desk.purse.short(claims, now)) is not None:
-                allowed.set_exception(self._refusal(desk.purse, short, claims, now))
+                allowed.set_exception(self._refusal(desk.purse, short, now, claims[short]))
             elif desk.purse.holds(claims):
-                allowed.set_result(self._let_in(desk.purse, claims, now))
+                allowed.set_result(desk.purse.draw(claims, now))
             else:
                 later.append((claims, allowed))
         desk.waiting = later
@@ -240,12 +242,10 @@ class Limiter:
             taken = await self._local.take(purse.tenant, asks)
         purse.took(asks, taken, self._clock())
 
-    def _refusal(self, purse: Purse, short: int, claims: Claims, now: float) -> Overloaded:
+    def _refusal(self, purse: Purse, short: int, now: float, claim: float | None) -> Overloaded:
         quota = purse.quotas.all[short]
         self._on_refused(quota.name)
-        # Of money any amount above nothing will do.
-        wanted = _LEAST_USD if quota.kind is Kind.USD else claims.get(quota.kind, 1.0)
-        seconds = wait_for(quota, purse.left(short, now), wanted)
+        seconds = wait_for(quota, purse.left(short, now), claim or _LEAST_USD)
         at_once = quota.kind is Kind.RUNNING
         return Overloaded(
             f"the tenant's {quota.name} of {quota.amount:g} are {'in progress' if at_once else 'used up'}",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from steersman.router.model import NO_PARTY, Assessment, ClassifierId, Load, Party, Reason, Session
+from steersman.router.model import Assessment, ClassifierId, Reason, Session
 from steersman.router.quotas import Ask, Taken
 
 V = TypeVar("V")
@@ -94,6 +94,35 @@ class LineSink(Protocol):
     def close(self) -> None:
         """Let go of what is open."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a pod says that it is, with the requests of all routers."""
+
+    waiting: int
+    running: int
+    slots: int
+    """Requests that its engine works on at once."""
+    draining: bool = False
+    """Whether it takes no new requests."""
+
+    @property
+    def pressure(self) -> float:
+        """Requests for each slot."""
+        return (self.waiting + self.running) / max(1, self.slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """For whom something is done, where there may be too little for all."""
+
+    tenant: str = ""
+    weight: float = 1.0
+
+
+NO_PARTY: Final = Party()
+"""Where nobody is told apart."""
 
 
 @dataclass(frozen=True, slots=True)

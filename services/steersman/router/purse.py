@@ -15,17 +15,59 @@ from typing import Final
 
 from steersman.router.quotas import Ask, Kind, Quotas, Taken
 
-Claims = Mapping[Kind, float]
-"""What a request takes, by kind; those in which nothing is asked for are not in it."""
+Claims = Sequence[float | None]
+"""What a request takes, one a quota; None where nothing is asked for before it is decided."""
 
 _OF_QUOTA: Final = 64
 _OF_REST: Final = 8
-_FEW_CALLS: Final = 8
-_KNOWN_SECONDS: Final = 1.0
-"""How long what the store told of its levels is good enough to let requests in by what is in hand."""
+_FEW_CALLS: Final = 8.0
+ASK_AGAIN_SECONDS: Final = 1.0
+"""Age at which what the store told is asked for again, while requests go on being let in."""
+_TRUSTED_SECONDS: Final = 2.0
+"""Age at which none is let in by it any more."""
 _REFUSED_SECONDS: Final = 0.1
-"""How long it is good enough to refuse by."""
-_HELD: Final = frozenset({Kind.REQUESTS, Kind.TOKENS, Kind.RUNNING})
+"""Age at which none is refused by it any more."""
+_CLAIMS: Final[Mapping[Kind, float]] = {
+    Kind.REQUESTS: 1.0,
+    Kind.TOKENS: 0.0,
+    Kind.USD: 0.0,
+    Kind.RUNNING: 1.0,
+}
+"""What a request takes; of money nothing, since what it costs is known when it has been answered, but it is asked for.
+Of calls of the dearest tier not even that is known before the decision."""
+_IN_HAND: Final = frozenset({Kind.REQUESTS, Kind.TOKENS, Kind.RUNNING})
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where which kind of quota stands among a tenant's."""
+
+    in_hand: tuple[int, ...]
+    looked_at: tuple[tuple[int, float], ...]
+    """With the level at or below which each request has to look anew."""
+    slots: tuple[int, ...]
+    tokens: tuple[int, ...]
+    usd: tuple[int, ...]
+    strong_calls: tuple[int, ...]
+
+    @classmethod
+    def of(cls, quotas: Quotas) -> _Places:
+        def those(*kinds: Kind) -> tuple[int, ...]:
+            return tuple(at for at, quota in enumerate(quotas.all) if quota.kind in kinds)
+
+        looked_at = tuple(
+            (at, max(_FEW_CALLS if quota.kind is Kind.STRONG_CALLS else 0.0, quota.amount / _OF_REST))
+            for at, quota in enumerate(quotas.all)
+            if quota.kind not in _IN_HAND
+        )
+        return cls(
+            those(*_IN_HAND),
+            looked_at,
+            those(Kind.RUNNING),
+            those(Kind.TOKENS),
+            those(Kind.USD),
+            those(Kind.STRONG_CALLS),
+        )
 
 
 @dataclass(slots=True)
@@ -41,56 +83,62 @@ class Purse:
     quotas: Quotas
     running: int = 0
     """Requests in progress."""
-    _hand: list[float] = field(init=False)
-    """By quota: what is in hand, slots in use included; negative what was used and has not been told."""
-    _told: tuple[float, ...] = field(init=False)
-    """What the store had left of each."""
     told_at: float = -math.inf
     """When the store was last heard."""
-    _most_tokens: float = field(init=False)
+    _free: list[float] = field(init=False)
+    """By quota: what is in hand and no request has; negative what was used and has not been told."""
+    _told: Sequence[float] = field(init=False)
+    """What the store had left of each."""
+    _blocks: list[int] = field(init=False)
+    """How much of each is taken beyond what is needed, and kept."""
+    _places: _Places = field(init=False)
     _drawn: bool = False
     """Whether anything was drawn since the store was last asked."""
 
     def __post_init__(self) -> None:
-        self._hand = [0.0] * len(self.quotas.all)
-        self._told = (0.0,) * len(self.quotas.all)
-        self._most_tokens = _most_tokens(self.quotas)
+        self._begin({})
 
     def adopt(self, quotas: Quotas) -> None:
         """Go by other quotas from now on; what is in hand of those that go on under their name stays."""
-        if quotas == self.quotas:
-            self.quotas = quotas
-            return
-        before = {quota.name: hand for quota, hand in zip(self.quotas.all, self._hand, strict=True)}
+        same = quotas == self.quotas
+        before = {quota.name: free for quota, free in zip(self.quotas.all, self._free, strict=True)}
         self.quotas = quotas
-        self._hand = [before.get(quota.name, 0.0) for quota in quotas.all]
-        self._told = (0.0,) * len(quotas.all)
+        if not same:
+            self._begin(before)
+
+    def _begin(self, free: Mapping[str, float]) -> None:
+        """Know nothing of the store yet. A slot of each request in progress is missing where there were none before."""
+        every = self.quotas.all
+        self._places = _Places.of(self.quotas)
+        self._free = [
+            free.get(quota.name, -self.running if quota.kind is Kind.RUNNING else 0.0) for quota in every
+        ]
+        self._told, self._blocks = [0.0] * len(every), [0] * len(every)
         self.told_at = -math.inf
-        self._most_tokens = _most_tokens(quotas)
 
     def claims(self, tokens: int) -> Claims:
         """What a request takes.
 
-        Money is asked for and not taken, since what a request costs is known when it has been answered; of calls of
-        the dearest tier not even that is known before the decision.
-
         Args:
             tokens: Estimate, the longest answer included; more than a whole quota is taken for the whole of it.
         """
-        taken = min(float(tokens), self._most_tokens)
-        return {Kind.REQUESTS: 1.0, Kind.TOKENS: taken, Kind.USD: 0.0, Kind.RUNNING: 1.0}
+        claims = [_CLAIMS.get(quota.kind) for quota in self.quotas.all]
+        for at in self._places.tokens:
+            claims[at] = min(float(tokens), self.quotas.all[at].amount)
+        return claims
 
     def covers(self, claims: Claims, now: float) -> bool:
         """Whether a request can be let in without asking."""
-        return now - self.told_at < _KNOWN_SECONDS and not self._near_the_end() and self.holds(claims)
+        if now - self.told_at >= _TRUSTED_SECONDS:
+            return False
+        for at, least in self._places.looked_at:
+            if self._told[at] + self._free[at] <= least:
+                return False
+        return self.holds(claims)
 
     def holds(self, claims: Claims) -> bool:
         """Whether what it takes is in hand."""
-        return all(
-            self._free(at) >= claims[quota.kind]
-            for at, quota in enumerate(self.quotas.all)
-            if quota.kind in _HELD
-        )
+        return all(self._free[at] >= (claims[at] or 0.0) for at in self._places.in_hand)
 
     def short(self, claims: Claims, now: float) -> int | None:
         """The first quota of which there is too little, as far as is known; None where the store has to be asked."""
@@ -99,43 +147,59 @@ class Purse:
             return None
         for at, quota in enumerate(self.quotas.all):
             lack = self._lack(at, claims)
-            level = self._told[at] + passed * quota.refill - max(0.0, -self._hand[at])
+            untold = 0.0 if quota.kind is Kind.RUNNING else max(0.0, -self._free[at])
+            level = self._told[at] + passed * quota.refill - untold
             if lack is not None and (level < lack or level <= 0):
                 return at
         return None
 
-    def draw(self, claims: Claims) -> None:
-        """A request is let in."""
+    def draw(self, claims: Claims, now: float) -> Allowance:
+        """Let a request in."""
         self._drawn = True
         self.running += 1
-        for at, quota in enumerate(self.quotas.all):
-            if quota.kind is Kind.REQUESTS or quota.kind is Kind.TOKENS:
-                self._hand[at] -= claims[quota.kind]
+        for at in self._places.in_hand:
+            self._free[at] -= claims[at] or 0.0
+        return Allowance(self, now, sum(claims[at] or 0.0 for at in self._places.tokens))
 
-    def settle(self, more: Claims) -> None:
-        """A request has ended, and took so much more than it was let in with."""
+    def settle(self, *, tokens: float, usd: float, strong: bool) -> None:
+        """A request has ended.
+
+        Args:
+            tokens: So many more than it was let in with.
+            usd: What it cost.
+            strong: Whether the dearest tier answered.
+        """
         self.running -= 1
-        for at, quota in enumerate(self.quotas.all):
-            if quota.kind in more:
-                self._hand[at] -= more[quota.kind]
+        for at in self._places.slots:
+            self._free[at] += 1.0
+        for at in self._places.tokens:
+            self._free[at] -= tokens
+        if usd:
+            for at in self._places.usd:
+                self._free[at] -= usd
+        if strong:
+            for at in self._places.strong_calls:
+                self._free[at] -= 1.0
 
     def left(self, at: int, now: float) -> float:
         """How much of a quota there is, as far as is known here."""
-        quota = self.quotas.all[at]
-        told = self._told[at]
+        quota, told = self.quotas.all[at], self._told[at]
         if quota.refill:
             told += max(0.0, now - self.told_at) * quota.refill
-        return min(quota.amount, told + self._free(at))
+        return min(quota.amount, told + self._free[at])
 
     @property
     def news(self) -> bool:
-        """Whether the store should be told something soon: what was used, or that more is in hand than is needed."""
-        return any(self._hand[at] < 0 or self._spare(at) for at in range(len(self._hand)))
+        """Whether the store should be told something soon: what was used, or that others should have what is here."""
+        for at, free in enumerate(self._free):
+            if free < 0 or free > 2 * self._blocks[at] + 1:
+                return True
+        return any(self._free[at] > 2 * self._blocks[at] for at in self._places.slots)
 
     @property
     def empty(self) -> bool:
         """Whether nothing would be lost with it."""
-        return not self.running and not any(self._hand)
+        return not self.running and not any(self._free)
 
     def asks(self, waiting: Sequence[Claims], *, keep: bool = True) -> tuple[Ask, ...]:
         """What to ask the store for; `took` has to follow.
@@ -146,75 +210,47 @@ class Purse:
         """
         keep = keep and (self._drawn or bool(waiting))
         self._drawn = False
-        asks = []
-        for at, quota in enumerate(self.quotas.all):
-            claim = self._lack(at, waiting[0]) if waiting else None
-            block = self._block(at) if keep and quota.kind in _HELD else 0
-            extra = self._beyond(at, waiting, block) if waiting and quota.kind in _HELD else 0.0
-            asks.append(self._ask(at, claim, extra, keep=math.inf if waiting else block))
-        return tuple(asks)
+        return tuple(self._ask(at, waiting, keep=keep) for at in range(len(self._free)))
 
     def took(self, asks: Sequence[Ask], taken: Taken, now: float) -> None:
         """Take in what the store answered."""
         if tuple(ask.quota for ask in asks) != self.quotas.all:
             return  # they have changed meanwhile; what was had in this moment fills up again
         self._told, self.told_at = taken.levels, now
-        for at, ask in enumerate(asks):
-            if ask.quota.kind in _HELD and taken.short is None:
-                self._hand[at] += (ask.claim or 0.0) + taken.extras[at]
+        for at in self._places.in_hand:
+            if taken.short is None:
+                self._free[at] += (asks[at].claim or 0.0) + taken.extras[at]
+            self._blocks[at] = int(
+                min(self.quotas.all[at].amount / _OF_QUOTA, max(0.0, taken.levels[at]) / _OF_REST)
+            )
 
-    def _ask(self, at: int, claim: float | None, extra: float, *, keep: float) -> Ask:
-        """Of what is free in hand, more than `keep` goes back; what was used is told."""
-        quota, free = self.quotas.all[at], self._free(at)
-        back = max(0.0, free - keep)
+    def _ask(self, at: int, waiting: Sequence[Claims], *, keep: bool) -> Ask:
+        """What was used is told; of what is in hand, more than a block goes back when nobody waits for it."""
+        quota, block = self.quotas.all[at], self._blocks[at] if keep else 0
+        claim = self._lack(at, waiting[0]) if waiting else None
+        extra = self._beyond(at, waiting, block) if quota.kind in _IN_HAND and keep else 0.0
+        back = 0.0 if waiting else max(0.0, self._free[at] - block)
         if quota.kind is Kind.RUNNING:
-            self._hand[at] -= back
-            return Ask(quota, claim=claim, extra=extra, held=self._hand[at])
-        owed = max(0.0, -self._hand[at]) - back
-        self._hand[at] += owed
+            self._free[at] -= back
+            return Ask(quota, claim=claim, extra=extra, held=self._free[at] + self.running)
+        owed = max(0.0, -self._free[at]) - back
+        self._free[at] += owed
         return Ask(quota, owed, claim, extra)
 
     def _lack(self, at: int, claims: Claims) -> float | None:
         """What is needed of a quota and not in hand; None where that is nothing, and nothing is to be looked at."""
-        kind = self.quotas.all[at].kind
-        if kind not in _HELD:
-            return claims.get(kind)
-        free = self._free(at)
-        lack = claims[kind] - (free if kind is Kind.RUNNING else max(0.0, free))
+        claim, kind = claims[at], self.quotas.all[at].kind
+        if claim is None or kind not in _IN_HAND:
+            return claim
+        free = self._free[at]
+        lack = claim - (free if kind is Kind.RUNNING else max(0.0, free))
         return lack if lack > 0 else None
 
     def _beyond(self, at: int, waiting: Sequence[Claims], block: int) -> float:
         """What is missing for those that wait behind the first, and for a block."""
-        kind = self.quotas.all[at].kind
-        left_by_first = max(0.0, max(0.0, self._free(at)) - waiting[0][kind])
-        return max(0.0, sum(each[kind] for each in waiting[1:]) + block - left_by_first)
-
-    def _spare(self, at: int) -> bool:
-        """Whether so much is in hand that others should have it."""
-        fraction = 0 if self.quotas.all[at].kind is Kind.RUNNING else 1
-        return self._free(at) > 2 * self._block(at) + fraction
-
-    def _free(self, at: int) -> float:
-        """What is in hand and no request has."""
-        slots = self.quotas.all[at].kind is Kind.RUNNING
-        return self._hand[at] - self.running if slots else self._hand[at]
-
-    def _block(self, at: int) -> int:
-        """How much is taken beyond what is needed, and kept."""
-        return int(min(self.quotas.all[at].amount / _OF_QUOTA, max(0.0, self._told[at]) / _OF_REST))
-
-    def _near_the_end(self) -> bool:
-        for at, quota in enumerate(self.quotas.all):
-            if quota.kind in _HELD:
-                continue
-            few = _FEW_CALLS if quota.kind is Kind.STRONG_CALLS else 0.0
-            if self._told[at] + self._hand[at] <= max(few, quota.amount / _OF_REST):
-                return True
-        return False
-
-
-def _most_tokens(quotas: Quotas) -> float:
-    return min((each.amount for each in quotas.all if each.kind is Kind.TOKENS), default=math.inf)
+        needs = [each[at] or 0.0 for each in waiting]
+        left_by_first = max(0.0, max(0.0, self._free[at]) - (needs[0] if needs else 0.0))
+        return max(0.0, sum(needs[1:]) + block - left_by_first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +258,10 @@ class Allowance:
     """What a request was let in with."""
 
     purse: Purse
-    claims: Claims
     now: float
     """When that was."""
+    tokens: float
+    """Claimed; 0 where they are not limited."""
 
     @property
     def quotas(self) -> Quotas:

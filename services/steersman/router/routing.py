@@ -23,19 +23,9 @@ from steersman.router.dispatch import Answer
 from steersman.router.fairness import FairShares
 from steersman.router.ids import new_id
 from steersman.router.limiting import Limiter
-from steersman.router.model import (
-    Caller,
-    Catalogue,
-    Decision,
-    Needs,
-    Party,
-    Policy,
-    Reason,
-    Scored,
-    Session,
-    Usage,
-)
+from steersman.router.model import Caller, Catalogue, Decision, Needs, Policy, Reason, Scored, Session, Usage
 from steersman.router.normalise import Limits, routed_text
+from steersman.router.ports import Party
 from steersman.router.purse import Allowance
 from steersman.router.quotas import Kind
 from steersman.router.scoring import Scorer

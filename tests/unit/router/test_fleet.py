@@ -12,7 +12,7 @@ from fakes.addresses import FakeAddresses
 from fakes.clock import FakeClock
 from fakes.upstream import FakeUpstream
 from steersman.router.fleet import STALE_SECONDS, Fleet
-from steersman.router.model import Load
+from steersman.router.ports import Load
 from steersman.runtime.breaker import Breaker, State
 
 

@@ -8,8 +8,8 @@ import pytest
 from fakes.addresses import FakeAddresses
 from fakes.upstream import FakeUpstream
 from steersman.router.fleet import Fleet
-from steersman.router.model import Load, UpstreamSpec
-from steersman.router.ports import Upstream
+from steersman.router.model import UpstreamSpec
+from steersman.router.ports import Load, Upstream
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime.breaker import Breaker

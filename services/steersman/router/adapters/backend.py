@@ -8,8 +8,7 @@ from typing import Final, Self
 import grpc
 
 from steersman.api.v1 import backend_service_pb2, backend_service_pb2_grpc
-from steersman.router.model import Load
-from steersman.router.ports import Dispatch
+from steersman.router.ports import Dispatch, Load
 from steersman.runtime import rpc_errors
 from steersman.runtime.errors import BrokenOff, Error, Overloaded, Unavailable
 from steersman.runtime.tls import PLAIN, Wire, channel
