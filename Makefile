@@ -148,6 +148,14 @@ evaluate: install ## Evaluate it by the metrics of the RouteLLM paper: ARGS='--d
 bench: install .local/bench/.ready ## Measure, beside what is measured against, in the same run
 	$(python) -m benchmarks $(ARGS)
 
+.PHONY: chaos
+chaos: install ## Let parts fail under load: ARGS='--only faults --faults triton'; --help says more
+	$(python) -m benchmarks.chaos $(ARGS)
+
+.PHONY: soak
+soak: install ## Half of what the system can do: memory, descriptors, tasks; ARGS="--minutes 60"
+	$(python) -m benchmarks.chaos --only soak $(ARGS)
+
 .PHONY: clean
 clean: down ## Remove the environments and all that the local system wrote
 	rm -rf .venv .local

@@ -75,6 +75,8 @@ class Answers:
     models: bytes = field(default_factory=lambda: _response(orjson.dumps({"data": [{"id": MODEL}]})))
     chunks: int = CHUNKS
     interval_seconds: float = INTERVAL_SECONDS
+    whole_seconds: float = 0.0
+    """Time until a whole answer comes."""
 
 
 class Connection(asyncio.Protocol):
@@ -108,6 +110,9 @@ class Connection(asyncio.Protocol):
         elif b'"stream":true' in body:
             self._write(_STREAM_HEAD)
             self._write_chunk(0)
+        elif self._answers.whole_seconds:
+            loop = asyncio.get_running_loop()
+            self._next = loop.call_later(self._answers.whole_seconds, self._write, self._answers.whole)
         else:
             self._write(self._answers.whole)
 
@@ -149,7 +154,9 @@ def main() -> None:
     """Serve at the port that is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port, Answers()))
+    parser.add_argument("--seconds", type=float, default=0.0, help="time until a whole answer comes")
+    given = parser.parse_args()
+    uvloop.run(serve(given.port, Answers(whole_seconds=given.seconds)))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from steersman.router.decisions import Decisions, Feedback
 from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Dispatcher, Patience
+from steersman.router.fairness import FairShares
 from steersman.router.fleet import Fleet
 from steersman.router.limiting import Limiter, LocalQuotas
 from steersman.router.model import Assessment, Caller, Catalogue, Decision, Session
@@ -224,7 +225,7 @@ async def router_on_fakes(
         demand=demand,
         ledger=Ledgers((ledger, decisions)),
         limits=Limits(),
-        max_in_flight=max_in_flight,
+        shares=FairShares(max_in_flight),
     )
     return RouterOnFakes(
         routing, classifier, store, shared_sessions, upstreams, decisions, told, feedback, ledger, clock

@@ -152,7 +152,7 @@ def _text(content: bytes, path: Path) -> str:
 def _object(text: str, path: Path, number: int) -> dict[str, Any]:
     try:
         row = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # Python reads no number of more than 4,300 digits
         raise DataError(f"{path}, line {number}: not JSON") from error
     if not isinstance(row, dict):
         raise DataError(f"{path}, line {number}: no JSON object")

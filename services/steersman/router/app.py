@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from steersman import __version__
+from steersman.router import audit, strain
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
@@ -27,6 +28,7 @@ from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.demand_servicer import DemandServicer
 from steersman.router.dispatch import Dispatcher, Patience
+from steersman.router.fairness import FairShares
 from steersman.router.fleet import Fleet
 from steersman.router.http_decisions import DecisionHandlers
 from steersman.router.ids import new_id
@@ -111,17 +113,18 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             demand=demand,
             ledger=Ledgers((metrics, by_tenant, tally, decisions, *([] if logged is None else [logged]))),
         )
+        tasks.start("shares of the time", partial(strain.watch, routing.shares.tick))
         await _follow_policies(
             here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally
         )
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
+        tasks.start("loads of tiers", upstreams.keep_loads_fresh)
         metrics.watch_breakers("tiers", lambda: upstreams.breakers)
         callers = await known_callers(stack, here, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
-        await http.enter_async_context(
-            http_api(settings, routing, DecisionHandlers(decisions, callers), classifier, metrics, wire=wire)
-        )
+        handlers = DecisionHandlers(decisions, callers)
+        await http.enter_async_context(http_api(settings, routing, handlers, classifier, metrics, wire=wire))
         draining = asyncio.Event()
         told = Told(
             DecisionServicer(decisions, callers),
@@ -257,7 +260,7 @@ def _routing(
         demand=demand,
         ledger=ledger,
         limits=Limits(requests.text_characters, requests.context_characters),
-        max_in_flight=requests.max_in_flight,
+        shares=FairShares(requests.max_in_flight),
     )
 
 
@@ -274,7 +277,8 @@ async def _follow_policies(
         await upstreams.apply({name: tier.upstream for name, tier in catalogue.tiers.items()})
         metrics.watch_demand(routing.demand, list(catalogue.tiers))
         tally.keep(catalogue.policies.values())
-        routing.catalogue = catalogue
+        before, routing.catalogue = routing.catalogue, catalogue
+        audit.policies(before, catalogue)
 
     metrics.watch_policies(lambda: routing.catalogue)
     sources = PolicySources(apply)

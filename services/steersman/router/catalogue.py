@@ -237,6 +237,8 @@ class _Tenant(Group):
     """What it gets for a request without a model; the file's where not given."""
     limits: _Limits = _Limits()
     """How much it may use; any amount of what is not named."""
+    weight: Annotated[float, Field(ge=0.01, le=100.0)] = 1.0
+    """Its share of what there is too little of, held against the weights of other tenants."""
 
 
 class _File(Group):
@@ -338,6 +340,7 @@ def _rights(tenant: _Tenant) -> Rights:
         tiers=None if tenant.tiers is None else frozenset(tenant.tiers),
         default_policy=tenant.default_policy or "",
         quotas=tenant.limits.quotas,
+        weight=tenant.weight,
     )
 
 

@@ -23,7 +23,7 @@ def shown_by_call(context: grpc.aio.ServicerContext[Any, Any]) -> Shown:
     for key, value in context.invocation_metadata() or ():
         if key == "authorization":
             return Shown(str(value), peer)
-    return Shown(peer=peer)
+    return Shown(None, peer)
 
 
 def shown_by_request(http: web.Request) -> Shown:

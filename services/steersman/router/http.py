@@ -155,6 +155,7 @@ class HttpApi:
 
     async def _request(self, http: web.Request, received_at: float) -> Request:
         caller = await self._caller(http)  # before anything of the body is read
+        self.routing.refuse_early(caller)
         try:
             raw = await http.read()
         except web.HTTPRequestEntityTooLarge:

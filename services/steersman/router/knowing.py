@@ -1,15 +1,20 @@
-"""Wires how callers are known: by certificates, API keys of a file or a Secret, tokens of ServiceAccounts, or not."""
+"""Wires how callers are known: by certificates, API keys from a file or a Secret, ServiceAccounts, or not at all.
+
+What nobody can write is looked at first: a certificate that a rule is about counts, whatever key is shown beside it.
+"""
 
 from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from steersman.identity import certificates, key_file
 from steersman.identity.keys import Keyring
 from steersman.identity.service_accounts import Rule
+from steersman.router import audit
 from steersman.router.callers import Anybody, Bearers, Callers, KeyHolders
 from steersman.router.certificate_holders import CertificateHolders
 from steersman.router.cluster import Cluster
@@ -33,11 +38,16 @@ class _Keys:
 
     async def take_file(self, keyring: Keyring) -> None:
         if not self.secret_heard:
-            await self.holders.take(keyring)
+            await self._take(keyring, "file")
 
     async def take_secret(self, keyring: Keyring) -> None:
         self.secret_heard = True
+        await self._take(keyring, "secret")
+
+    async def _take(self, keyring: Keyring, source: str) -> None:
+        before = self.holders.keyring
         await self.holders.take(keyring)
+        audit.keys(before, keyring, source=source)
 
 
 async def known_callers(
@@ -46,18 +56,25 @@ async def known_callers(
     """Who is known, as the settings have it, for as long as the stack is.
 
     Raises:
-        OSError: There is no file of keys or of rules where there should be one.
+        OSError: There is no file where there should be one.
         NotUsable: It is not valid.
     """
-    if settings.certificate_file is None:
-        return await _bearers(stack, here, settings, metrics)
-    holders = CertificateHolders(await _bearers(stack, here, settings, metrics))
+    accounts, certified = settings.service_accounts, settings.certificate_file is not None
+    if settings.key_file is None and not settings.keys_secret and not accounts.rules and not certified:
+        log.warning("callers are not told apart: anybody who reaches this router may use it")
+        return Anybody(TENANT)
+    bearers = await _bearers(stack, here, settings, metrics)
+    return await _certificate_holders(here, settings.certificate_file, bearers, metrics)
+
+
+async def _certificate_holders(
+    here: Cluster, file: Path | None, others: Callers, metrics: RouterMetrics
+) -> Callers:
+    if file is None:
+        return others
+    holders = CertificateHolders(others)
     rules = WatchedFile(
-        "certificate file",
-        settings.certificate_file,
-        certificates.parse,
-        holders.take,
-        metrics.certificate_rules_reloaded,
+        "certificate file", file, certificates.parse, holders.take, metrics.certificate_rules_reloaded
     )
     await rules.load()
     here.tasks.start("certificate file", rules.watch)
@@ -68,9 +85,6 @@ async def _bearers(
     stack: AsyncExitStack, here: Cluster, settings: Identity, metrics: RouterMetrics
 ) -> Callers:
     accounts = settings.service_accounts
-    if not (settings.key_file or settings.keys_secret or accounts.rules or settings.certificate_file):
-        log.warning("callers are not told apart: anybody who reaches this router may use it")
-        return Anybody(TENANT)
     holders = KeyHolders(metrics.caller_refused)
     await _follow_keys(_Keys(holders), here, settings, metrics)
     if here.api is None or not accounts.rules:

@@ -264,6 +264,35 @@ NOBODY: Final = Caller("")
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a pod says that it is, with the requests of all routers."""
+
+    waiting: int
+    running: int
+    slots: int
+    """Requests that its engine works on at once."""
+    draining: bool = False
+    """Whether it takes no new requests."""
+
+    @property
+    def pressure(self) -> float:
+        """Requests for each slot."""
+        return (self.waiting + self.running) / max(1, self.slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """For whom something is done, where there may be too little for all."""
+
+    tenant: str = ""
+    weight: float = 1.0
+
+
+NO_PARTY: Final = Party()
+"""Where nobody is told apart."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rights:
     """What a tenant may ask for."""
 
@@ -275,6 +304,8 @@ class Rights:
     """What a request without a model gets; the catalogue's where empty."""
     quotas: Quotas = NO_QUOTAS
     """How much it may use."""
+    weight: float = 1.0
+    """Its share of what there is too little of, held against those of others."""
 
     def allow_policy(self, policy: Policy) -> bool:
         """Whether the policy and all of its tiers may be used."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from steersman.router.model import Assessment, ClassifierId, Reason, Session
+from steersman.router.model import NO_PARTY, Assessment, ClassifierId, Load, Party, Reason, Session
 from steersman.router.quotas import Ask, Taken
 
 V = TypeVar("V")
@@ -107,6 +107,8 @@ class Dispatch:
     """Seconds that are left until the caller's deadline."""
     headers: Mapping[str, str]
     """Trace context for the next hop."""
+    party: Party = NO_PARTY
+    """For whom it is; told to backends, and to nobody else."""
 
 
 class Upstream(Protocol):
@@ -124,6 +126,10 @@ class Upstream(Protocol):
             Error: One of `steersman.runtime.errors`: Unavailable and Overloaded before the first chunk may be tried
                 elsewhere; BrokenOff after it may not.
         """
+        ...
+
+    async def load(self) -> Load | None:
+        """How busy it says that it is, within half a second; None where it does not say."""
         ...
 
     async def close(self) -> None:

@@ -85,6 +85,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     async def _request(self, request: _AnyRequest, context: _Context) -> Request:
         received_at = time.perf_counter()
         caller = await self.callers.identify(shown_by_call(context))
+        self.routing.refuse_early(caller)
         chat = self._body(request)
         left: float | None = context.time_remaining()  # None without a deadline, whatever its type says
         return Request(

@@ -41,7 +41,8 @@ class Requests(Group):
     max_messages: Count = 2048
     """Most messages of a conversation; more are INVALID_ARGUMENT."""
     max_in_flight: Count = 4096
-    """Requests in progress at once; one more is RESOURCE_EXHAUSTED."""
+    """Requests in progress at once; one more is RESOURCE_EXHAUSTED. The last eighth is for tenants that have less than
+    their share of them."""
     default_timeout_seconds: Seconds = 300.0
     """Deadline of a request that brings none."""
     text_characters: Count = 7500
@@ -197,14 +198,14 @@ class Identity(Group):
 
     key_file: Path | None = None
     """File of API keys, as `steersman keys` writes it; read again when it changes."""
-    certificate_file: Path | None = None
-    """File of rules by which client certificates belong to tenants; read again when it changes. Needs TLS with clients
-    verified."""
     keys_secret: str = ""
     """Secret of the router's namespace with such a file, followed by the Kubernetes API, so that a change takes effect
     at once. The file above, where there is one, counts until the Secret has been heard of."""
     keys_entry: str = "keys.yaml"
     """Name of the file in that Secret."""
+    certificate_file: Path | None = None
+    """File of rules by which client certificates belong to tenants; read again when it changes. Needs TLS with clients
+    verified."""
     service_accounts: ServiceAccounts = ServiceAccounts()
     """Callers known by the tokens of their ServiceAccounts."""
 

@@ -6,6 +6,7 @@ callers are never labels.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -90,6 +91,11 @@ class ProcessMetrics:
         self.draining = Gauge(
             "steersman_draining", "1 while the process finishes up, else 0.", registry=self.registry
         )
+        self.tasks = Gauge(
+            "steersman_tasks",
+            "Tasks of the event loop; a number that only grows is a leak.",
+            registry=self.registry,
+        )
 
     def certificates_reloaded(self, outcome: str) -> None:
         """Count a change of the certificates: `taken` or `refused`."""
@@ -108,6 +114,8 @@ async def metrics_server(
         The address it listens on, as HOST:PORT.
     """
     host, _, port = address.rpartition(":")
+    loop = asyncio.get_running_loop()
+    metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
     app = web.Application(middlewares=[_known_only] if wire.verifies_clients else [])
     if health is not None:
         app.router.add_get(HEALTH_PATH, health.over_http)

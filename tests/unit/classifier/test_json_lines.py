@@ -38,6 +38,7 @@ def test_a_separator_within_a_text_ends_no_line() -> None:
         pytest.param(b'{"a": 1}\n{', "rows.jsonl, line 2: not JSON", id="broken line"),
         pytest.param(b"[1]\n", "line 1: no JSON object", id="list"),
         pytest.param(b"[" * 100_000, "line 1: not JSON", id="too deep"),
+        pytest.param(b'{"a": ' + b"9" * 5_000 + b"}", "line 1: not JSON", id="a number too long"),
         pytest.param(b'{"a": "\xff"}', "not UTF-8", id="not text"),
         pytest.param(gzip.compress(b"x" * 5000)[:-20], "damaged gzip", id="cut short"),
         pytest.param(b"\x1f\x8bnonsense", "damaged gzip", id="not compressed"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -273,3 +274,4 @@ async def test_metrics_are_served_over_http() -> None:
         text = await response.text()
     assert 'steersman_background_failures_total{task="x"} 1.0' in text
     assert "process_cpu_seconds_total" in text
+    assert re.search(r"^steersman_tasks [1-9]", text, re.MULTILINE)

@@ -8,11 +8,13 @@ from typing import Final, Self
 import grpc
 
 from steersman.api.v1 import backend_service_pb2, backend_service_pb2_grpc
+from steersman.router.model import Load
 from steersman.router.ports import Dispatch
 from steersman.runtime import rpc_errors
 from steersman.runtime.errors import BrokenOff, Error, Overloaded, Unavailable
 from steersman.runtime.tls import PLAIN, Wire, channel
 
+_REPORT_SECONDS: Final = 0.5
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -51,7 +53,9 @@ class BackendUpstream:
 
     async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
         """See `steersman.router.ports.Upstream`."""
-        request = backend_service_pb2.GenerateRequest(openai_body=dispatch.body)
+        request = backend_service_pb2.GenerateRequest(
+            openai_body=dispatch.body, tenant=dispatch.party.tenant, weight=dispatch.party.weight
+        )
         call = self._stub.Generate(
             request, timeout=dispatch.timeout, metadata=tuple(dispatch.headers.items()) or None
         )
@@ -69,6 +73,14 @@ class BackendUpstream:
             raise error from None
         finally:
             call.cancel()
+
+    async def load(self) -> Load | None:
+        """See `steersman.router.ports.Upstream`."""
+        try:
+            told = await self._stub.GetLoad(backend_service_pb2.GetLoadRequest(), timeout=_REPORT_SECONDS)
+        except grpc.aio.AioRpcError:
+            return None
+        return Load(told.waiting, told.running, told.slots, told.draining)
 
     async def close(self) -> None:
         """Close the channel."""

@@ -36,6 +36,9 @@ class DirectUpstream:
             async for chunks in answer:
                 yield chunks
 
+    async def load(self) -> None:
+        """Nothing: engines report no load in any way that they share."""
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.__aexit__(None, None, None)

@@ -1,0 +1,111 @@
+"""`python -m benchmarks.chaos`: what happens to requests when parts fail; `make chaos` calls it.
+
+Everything listens on the loopback interface, everything that is started is stopped, and every part ends by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from benchmarks import provenance
+from benchmarks.chaos import picture, report
+from benchmarks.chaos.draining import drain
+from benchmarks.chaos.faults import FAULTS
+from benchmarks.chaos.leaving import leave
+from benchmarks.chaos.overload import overload
+from benchmarks.chaos.running import Pace, run
+from benchmarks.chaos.soaking import soak
+from rich.console import Console
+
+from steersman.local.parts import CHECKOUT, MissingPart
+from steersman.local.processes import StartFailed
+
+RESULTS: Final = CHECKOUT / "benchmarks" / "results"
+PARTS: Final = ("faults", "overload", "leaving", "drain")
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=(*PARTS, "soak"),
+        default=PARTS,
+        metavar="PART",
+        help=f"{', '.join(PARTS)}, soak",
+    )
+    parser.add_argument(
+        "--faults", nargs="+", default=[""], metavar="WORD", help="only faults whose names have one of these"
+    )
+    pace = Pace()
+    parser.add_argument("--rate", type=float, default=pace.rate, help="requests a second among faults")
+    parser.add_argument("--seconds", type=float, default=pace.lasts, help="how long a fault lasts")
+    parser.add_argument("--times", type=int, default=50, help="routers that are ended under load")
+    parser.add_argument("--leave", type=int, default=1000, help="callers that leave")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long the soak takes")
+    parser.add_argument("--seed", type=int, default=1, help="of random moments")
+    parser.add_argument("--json", type=Path, help="where results go; benchmarks/results/ by default")
+    return parser.parse_args(argv)
+
+
+async def measure(given: argparse.Namespace, console: Console, path: Path) -> dict[str, Any]:
+    """Run the parts that are asked for; what each found, by its name."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="steersman-chaos-") as name:
+        folder = Path(name)
+        if "faults" in given.only:
+            chosen = [each for each in FAULTS if any(word in each.name for word in given.faults)]
+            pace = Pace(rate=given.rate, lasts=given.seconds)
+            ran = await run(folder / "faults", chosen, pace, console.print)
+            console.print(report.of_faults(ran.findings))
+            picture.draw(path.with_suffix(".png"), ran.asked, ran.findings)
+            found["faults"] = [asdict(each) for each in ran.findings]
+        if "overload" in given.only:
+            found["overload"] = asdict(await overload(folder / "overload"))
+            console.print(report.of_fields("3x overload of the engines", found["overload"]))
+        if "leaving" in given.only:
+            found["leaving"] = [
+                asdict(each) for each in await leave(folder / "leaving", given.leave, given.seed)
+            ]
+            console.print(report.of_leaving(found["leaving"]))
+        if "drain" in given.only:
+            found["drain"] = asdict(await drain(folder / "drain", given.times, given.seed))
+            console.print(report.of_fields("SIGTERM of one of two routers under load", found["drain"]))
+        if "soak" in given.only:
+            soaked = await soak(folder / "soak", given.minutes, path.with_suffix(".soak.png"), console.print)
+            found["soak"] = asdict(soaked)
+            console.print(report.of_fields("Soak", {**found["soak"], "samples": len(soaked.samples)}))
+    return found
+
+
+def main() -> None:
+    """Run, print and write; fail where a bar is missed."""
+    given, console = parse(), Console()
+    now, started = datetime.now(UTC), time.monotonic()
+    described = provenance.describe(now)
+    path = given.json or RESULTS / f"chaos-{now:%Y%m%dT%H%M%SZ}-{described['commit'][:7]}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        found = asyncio.run(measure(given, console, path))
+    except (MissingPart, StartFailed) as error:
+        sys.exit(str(error))
+    content = {**described, "seconds": round(time.monotonic() - started, 1), **found}
+    path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+    console.print(f"Written to {path}")
+    if missed := report.missed(found):
+        sys.exit("\n".join(missed))
+
+
+if __name__ == "__main__":
+    main()
