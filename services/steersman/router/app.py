@@ -123,9 +123,8 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         callers = await known_callers(stack, here, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
-        await http.enter_async_context(
-            http_api(settings, routing, DecisionHandlers(decisions, callers), classifier, metrics, wire=wire)
-        )
+        handlers = DecisionHandlers(decisions, callers)
+        await http.enter_async_context(http_api(settings, routing, handlers, classifier, metrics, wire=wire))
         draining = asyncio.Event()
         told = Told(
             DecisionServicer(decisions, callers),

@@ -198,9 +198,6 @@ class Identity(Group):
 
     key_file: Path | None = None
     """File of API keys, as `steersman keys` writes it; read again when it changes."""
-    certificate_file: Path | None = None
-    """File of rules by which client certificates belong to tenants; read again when it changes. Needs TLS with clients
-    verified."""
     keys_secret: str = ""
     """Secret of the router's namespace with such a file, followed by the Kubernetes API, so that a change takes effect
     at once. The file above, where there is one, counts until the Secret has been heard of."""

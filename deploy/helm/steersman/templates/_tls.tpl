@@ -75,7 +75,7 @@ their addresses. A router is also what `kubectl port-forward` makes of it. Takes
 {{- $ask := "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/%s', timeout=3)" -}}
 startupProbe:
   exec:
-    command: [sh, -c, "cp {{ $folder }}/tls.crt /tmp/served.crt && exec python3 -c \"$0\"", {{ printf $ask "ready" | quote }}]
+    command: [sh, -c, "cp -f {{ $folder }}/tls.crt /tmp/served.crt && exec python3 -c \"$0\"", {{ printf $ask "ready" | quote }}]
   periodSeconds: 2
   timeoutSeconds: 5
   failureThreshold: {{ div (add .startupSeconds 1) 2 }}
@@ -100,11 +100,11 @@ follow() {
   while sleep 20; do
     cmp -s {{ $folder }}/tls.crt /tmp/served.crt && cmp -s {{ $folder }}/ca.crt /tmp/served-ca.crt && continue
     {{ include "steersman.redisCli" . | fromJsonArray | join " " }} CONFIG SET tls-cert-file {{ $folder }}/tls.crt tls-key-file {{ $folder }}/tls.key tls-ca-cert-file {{ $folder }}/ca.crt &&
-      cp {{ $folder }}/tls.crt /tmp/served.crt && cp {{ $folder }}/ca.crt /tmp/served-ca.crt
+      cp -f {{ $folder }}/tls.crt /tmp/served.crt && cp -f {{ $folder }}/ca.crt /tmp/served-ca.crt
   done
 }
-cp {{ $folder }}/tls.crt /tmp/served.crt
-cp {{ $folder }}/ca.crt /tmp/served-ca.crt
+cp -f {{ $folder }}/tls.crt /tmp/served.crt
+cp -f {{ $folder }}/ca.crt /tmp/served-ca.crt
 follow >/dev/null &
 exec redis-server "$@"
 {{- end -}}
