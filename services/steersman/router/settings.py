@@ -203,6 +203,9 @@ class Identity(Group):
     at once. The file above, where there is one, counts until the Secret has been heard of."""
     keys_entry: str = "keys.yaml"
     """Name of the file in that Secret."""
+    certificate_file: Path | None = None
+    """File of rules by which client certificates belong to tenants; read again when it changes. Needs TLS with clients
+    verified."""
     service_accounts: ServiceAccounts = ServiceAccounts()
     """Callers known by the tokens of their ServiceAccounts."""
 
