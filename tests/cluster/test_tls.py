@@ -64,6 +64,8 @@ def test_nothing_is_answered_in_the_clear(installed: Release) -> None:
 
 
 def test_keda_hears_the_scaler(installed: Release) -> None:
+    # It asked before there was a scaler, and waits longer after each failure: a change of the resource has it ask now.
+    installed.namespace.kubectl("annotate", "scaledobject", "steersman-backend-weak", "looked-at=now")
     end = time.monotonic() + 60
     while True:
         scaled = installed.namespace.get("scaledobject", "steersman-backend-weak")
