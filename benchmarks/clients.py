@@ -29,13 +29,14 @@ class HttpFailed(Exception):
 
 
 @asynccontextmanager
-async def grpc_unary(address: str, method: str) -> AsyncIterator[Unary]:
-    """A method with one answer, on a connection of its own."""
+async def grpc_unary(address: str, method: str, *, authorization: str = "") -> AsyncIterator[Unary]:
+    """A method with one answer, on a connection of its own; with the key that the caller shows, if any."""
+    metadata = (("authorization", authorization),) if authorization else None
     async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
         ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
 
         async def call(request: bytes) -> bytes:
-            return await ask(request, timeout=_SECONDS)
+            return await ask(request, timeout=_SECONDS, metadata=metadata)
 
         yield call
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import signal
 from dataclasses import dataclass, field
 from functools import partial
@@ -75,6 +76,9 @@ class Answers:
     models: bytes = field(default_factory=lambda: _response(orjson.dumps({"data": [{"id": MODEL}]})))
     chunks: int = CHUNKS
     interval_seconds: float = INTERVAL_SECONDS
+    whole_seconds: float = 0.0
+    """Mean time until a whole answer comes, from half to one and a half of it; answers that all took the same time
+    would end together for ever once they had begun together."""
 
 
 class Connection(asyncio.Protocol):
@@ -108,6 +112,9 @@ class Connection(asyncio.Protocol):
         elif b'"stream":true' in body:
             self._write(_STREAM_HEAD)
             self._write_chunk(0)
+        elif self._answers.whole_seconds:
+            seconds = self._answers.whole_seconds * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+            self._next = asyncio.get_running_loop().call_later(seconds, self._write, self._answers.whole)
         else:
             self._write(self._answers.whole)
 
@@ -149,7 +156,9 @@ def main() -> None:
     """Serve at the port that is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port, Answers()))
+    parser.add_argument("--seconds", type=float, default=0.0, help="mean time until a whole answer comes")
+    given = parser.parse_args()
+    uvloop.run(serve(given.port, Answers(whole_seconds=given.seconds)))
 
 
 if __name__ == "__main__":

@@ -20,10 +20,11 @@ TIERS: Final = ("weak", "strong")
 _LITELLM: Final = "bench/bin/litellm"
 
 
-def engine(parts: Parts, *, port: int) -> Program:
-    """The mock engine."""
+def engine(parts: Parts, *, port: int, seconds: float = 0.0) -> Program:
+    """The mock engine, whose whole answers take so long."""
     ready = http_ok(f"http://127.0.0.1:{port}/v1/models")
-    return _own(parts, "mock_engine", "--port", str(port), name="engine", ready=ready)
+    arguments = ("--port", str(port), "--seconds", str(seconds))
+    return _own(parts, "mock_engine", *arguments, name="engine", ready=ready)
 
 
 def echo(parts: Parts, *, port: int, answer: Path, kind: str = "echo") -> Program:
@@ -106,15 +107,22 @@ def litellm(parts: Parts, *, port: int, engine_port: int, folder: Path) -> Progr
     )
 
 
-def write_policies(path: Path, upstream: Mapping[str, str]) -> None:
+def write_policies(
+    path: Path, upstream: Mapping[str, str], *, tenants: Mapping[str, object] | None, conversations: bool
+) -> None:
     """Two tiers with one upstream, and a policy between them."""
     capabilities = {"context_window": 32_768}
     tier = {"model": mock_engine.MODEL, "upstream": dict(upstream), "capabilities": capabilities}
-    content = {
+    policy: dict[str, object] = {"tiers": list(TIERS), "threshold": 0.7}
+    if not conversations:
+        policy["sticky"] = {"moves": "free"}
+    content: dict[str, object] = {
         "tiers": dict.fromkeys(TIERS, tier),
-        "policies": {"auto": {"tiers": list(TIERS), "threshold": 0.7}},
+        "policies": {"auto": policy},
         "default_policy": "auto",
     }
+    if tenants is not None:
+        content["tenants"] = dict(tenants)
     path.write_text(yaml.dump(content))
 
 

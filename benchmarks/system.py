@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from benchmarks import programs
+from benchmarks.tenants import Tenants
 
 from steersman.local import triton as tritons, valkey as valkeys
 from steersman.local.parts import Parts
@@ -101,10 +102,10 @@ class Starter:
         )
         return Running(await self._start(program), ports.grpc)
 
-    async def engine(self) -> Running:
-        """The mock engine."""
+    async def engine(self, *, seconds: float = 0.0) -> Running:
+        """The mock engine, whose whole answers take so long."""
         port = self._ports.take()
-        return Running(await self._start(programs.engine(self._parts, port=port)), port)
+        return Running(await self._start(programs.engine(self._parts, port=port, seconds=seconds)), port)
 
     async def echo(self, answer: bytes, *, kind: str = "echo") -> Running:
         """A bare gRPC server that answers with these bytes."""
@@ -133,17 +134,42 @@ class Starter:
         )
         return Running(await self._start(program), port)
 
-    async def router(self, *, valkey: Running, triton: Running, upstream: Mapping[str, str]) -> Router:
-        """A router on real parts, both of whose tiers have this upstream."""
+    async def router(
+        self,
+        *,
+        valkey: Running,
+        triton: Running,
+        upstream: Mapping[str, str],
+        tenants: Tenants | None = None,
+        conversations: bool = True,
+        settings: Mapping[str, str] | None = None,
+    ) -> Router:
+        """A router on real parts, both of whose tiers have this upstream.
+
+        Args:
+            valkey: Its Redis.
+            triton: Its classifier.
+            upstream: Of both tiers.
+            tenants: Its callers; told apart only where there are some.
+            conversations: Whether its policy heeds them.
+            settings: Further ones.
+        """
         grpc, http, metrics = (self._ports.take() for _ in range(3))
         policies = self._folder / f"policies-{grpc}.yaml"
-        programs.write_policies(policies, upstream)
-        settings = {
+        programs.write_policies(
+            policies, upstream, tenants=tenants.rights if tenants else None, conversations=conversations
+        )
+        given = {
             "STEERSMAN_POLICY_FILE": str(policies),
             "STEERSMAN_CLASSIFIER__TARGET": triton.address,
             "STEERSMAN_CACHE__URL": f"redis://{valkey.address}/0",
+            **(settings or {}),
         }
-        program = programs.router(self._parts, grpc=grpc, http=http, metrics=metrics, settings=settings)
+        if tenants is not None:
+            keys = self._folder / f"keys-{grpc}.yaml"
+            keys.write_bytes(tenants.key_file)
+            given["STEERSMAN_IDENTITY__KEY_FILE"] = str(keys)
+        program = programs.router(self._parts, grpc=grpc, http=http, metrics=metrics, settings=given)
         return Router(await self._start(program), grpc, http)
 
     async def _start(self, program: Program) -> Process:

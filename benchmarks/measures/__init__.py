@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks.measures import classify, complete, engine, http_unary, route, streaming
+from benchmarks.measures import classify, complete, engine, http_unary, route, streaming, tenancy
 from benchmarks.outcomes import Outcome
 from benchmarks.samples import Plan
 from benchmarks.system import System
@@ -17,6 +17,7 @@ MEASURES: Final[Mapping[str, Measure]] = MappingProxyType(
     {
         "engine": engine.alone,
         "route": route.cached,
+        "tenancy": tenancy.cached,
         "complete": complete.cached,
         "http": http_unary.against_litellm,
         "triton": classify.classifications,

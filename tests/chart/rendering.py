@@ -21,6 +21,7 @@ VARIANTS: Final = {
     "gpu": "values-gpu.yaml",
     "everything": "ci/everything-values.yaml",
     "hpa": "ci/hpa-values.yaml",
+    "tls": "ci/tls-values.yaml",
 }
 """What is checked as a whole: a name, and its values file in the chart."""
 

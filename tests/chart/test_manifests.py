@@ -50,7 +50,8 @@ def test_names_fit_also_behind_the_longest_release_name_and_tier() -> None:
 def test_every_resource_is_in_the_release_namespace_and_labelled(release: Release) -> None:
     for manifest in release.manifests:
         labels = manifest["metadata"]["labels"]
-        assert manifest["metadata"]["namespace"] == "models"
+        of_cluster = manifest["kind"] in {"ClusterRole", "ClusterRoleBinding"}
+        assert manifest["metadata"].get("namespace") == (None if of_cluster else "models")
         assert labels["app.kubernetes.io/instance"] == "steersman"
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
         assert labels["helm.sh/chart"] == "steersman-0.1.0"

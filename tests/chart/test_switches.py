@@ -77,7 +77,7 @@ def test_alerts_look_at_this_namespace_and_at_metrics_that_exist(everything: Rel
 
 
 def test_alerts_and_dashboard_name_only_metrics_of_the_code() -> None:
-    code = "\n".join(path.read_text() for path in (CHART.parents[2] / "services").rglob("metrics.py"))
+    code = "\n".join(path.read_text() for path in (CHART.parents[2] / "services").rglob("*metrics.py"))
     known = set(re.findall(r'"(steersman_\w+)"', code))
     known |= {f"steersman_backend_{name}" for name in re.findall(r'_gauge\("(\w+)"', code)}
     shown = (CHART / "files" / "alerts.yaml").read_text() + (CHART / "files" / "dashboard.json").read_text()

@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -49,13 +49,13 @@ class World(ABC):
         (found,) = (each for each in listing.objects if each.name == name)
         return found
 
-    def watch(self, version: str) -> AsyncGenerator[Event, None]:
-        return self.api.watch(POLICIES, self.namespace, version=version)
+    def watch(self, version: str, resource: Resource = POLICIES) -> AsyncGenerator[Event, None]:
+        return self.api.watch(resource, self.namespace, version=version)
 
-    async def events(self, version: str, number: int) -> list[Event]:
+    async def events(self, version: str, number: int, resource: Resource = POLICIES) -> list[Event]:
         """So many events after a version, bookmarks left out."""
         found: list[Event] = []
-        async with asyncio.timeout(20), aclosing(self.watch(version)) as events:
+        async with asyncio.timeout(20), aclosing(self.watch(version, resource)) as events:
             async for event in events:
                 found += [event] if event.change is not Change.BOOKMARK else []
                 if len(found) == number:
@@ -72,6 +72,17 @@ class KubernetesContract:
         assert (found.namespace, found.name, found.generation) == (world.namespace, "listed", 1)
         assert found.content["spec"] == SPEC
         assert found.uid
+
+    async def test_where_one_object_is_meant_nothing_is_told_of_the_others(self, world: World) -> None:
+        alone = replace(POLICIES, name="alone")
+        await world.put("beside", SPEC)
+        listing = await world.api.list(alone, world.namespace)
+        assert listing.objects == ()
+        await world.put("beside", OTHER)
+        await world.put("alone", SPEC)
+        (event,) = await world.events(listing.version, 1, alone)
+        assert (event.change, event.object.name) == (Change.ADDED, "alone")
+        assert [each.name for each in (await world.api.list(alone, world.namespace)).objects] == ["alone"]
 
     async def test_a_change_of_the_spec_is_a_new_generation_of_the_same_object(self, world: World) -> None:
         await world.put("changed", SPEC)

@@ -14,7 +14,7 @@ from fixtures.real_parts import StartValkey, Valkey
 from steersman.router.adapters.redis_quotas import RedisQuotas
 from steersman.router.limiting import LocalQuotas
 from steersman.router.ports import QuotaStore, StoreUnavailable
-from steersman.router.quotas import Kind, Quota
+from steersman.router.quotas import LEASE, Ask, Kind, Quota
 from steersman.runtime.breaker import Breaker
 
 SLOW = Quota("requests_per_minute", Kind.REQUESTS, 10.0, 3600.0)
@@ -22,7 +22,13 @@ SLOW = Quota("requests_per_minute", Kind.REQUESTS, 10.0, 3600.0)
 MONEY = Quota("usd_per_day", Kind.USD, 2.0, 86_400.0)
 FAST = Quota("tokens_per_minute", Kind.TOKENS, 100.0, 0.2)
 """Fills within a fifth of a second."""
+SLOTS = Quota("concurrent_requests", Kind.RUNNING, 3.0, LEASE)
 ABOUT = pytest.approx
+
+
+def replica(valkey: Valkey, name: str) -> RedisQuotas:
+    """One router's way to the buckets."""
+    return RedisQuotas(valkey.url, replica=name, timeout=5.0, breaker=Breaker(threshold=3, cooldown=0.2))
 
 
 class QuotaStoreContract:
@@ -32,7 +38,11 @@ class QuotaStoreContract:
         self, subject: QuotaStore, *amounts: float | None, owed: bool = False, tenant: str = "team"
     ) -> tuple[Any, int | None]:
         """Levels afterwards, and which bucket had not enough."""
-        taken = await subject.take(tenant, (SLOW, MONEY)[: len(amounts)], amounts, owed=owed)
+        asks = (
+            Ask(quota, owed=amount or 0.0) if owed else Ask(quota, claim=amount)
+            for quota, amount in zip((SLOW, MONEY), amounts, strict=False)
+        )
+        taken = await subject.take(tenant, tuple(asks))
         return taken.levels, taken.short
 
     async def test_a_bucket_is_full_at_first_and_what_is_taken_is_gone(self, subject: QuotaStore) -> None:
@@ -70,21 +80,43 @@ class QuotaStoreContract:
         assert (await self.took(subject, 10.0, tenant="other"))[1] is None
 
     async def test_a_bucket_fills_up_and_never_over(self, subject: QuotaStore) -> None:
-        await subject.take("team", (FAST,), (100.0,), owed=False)
+        await subject.take("team", (Ask(FAST, claim=100.0),))
         async with asyncio.timeout(5):
-            while (await subject.take("team", (FAST,), (60.0,), owed=False)).short is not None:  # noqa: ASYNC110 - it tells when asked
+            while (await subject.take("team", (Ask(FAST, claim=60.0),))).short is not None:  # noqa: ASYNC110 - it tells when asked
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)  # longer than it takes to fill
-        assert (await subject.take("team", (FAST,), (None,), owed=False)).levels == ABOUT((100.0,))
+        assert (await subject.take("team", (Ask(FAST),))).levels == ABOUT((100.0,))
 
     async def test_a_smaller_quota_holds_at_once(self, subject: QuotaStore) -> None:
         await self.took(subject, 1.0)
         smaller = Quota(SLOW.name, SLOW.kind, 5.0, 3600.0)
-        assert (await subject.take("team", (smaller,), (6.0,), owed=False)).short == 0
+        assert (await subject.take("team", (Ask(smaller, claim=6.0),))).short == 0
 
     async def test_many_who_take_at_once_never_get_more_than_there_is(self, subject: QuotaStore) -> None:
         taken = await asyncio.gather(*(self.took(subject, 1.0) for _ in range(40)))
         assert sum(short is None for _, short in taken) == 10
+
+    async def test_an_extra_is_as_much_as_there_is_in_whole_numbers(self, subject: QuotaStore) -> None:
+        taken = await subject.take("team", (Ask(SLOW, claim=2.5, extra=4.0), Ask(MONEY, claim=0.0)))
+        assert taken.levels == ABOUT((3.5, 2.0), abs=0.1)
+        assert taken.extras == (4.0, 0.0)
+        taken = await subject.take("team", (Ask(SLOW, claim=1.0, extra=4.0),))
+        assert taken.levels == ABOUT((0.5,), abs=0.1)
+        assert taken.extras == (2.0,)
+
+    async def test_where_a_claim_is_not_met_there_is_no_extra_and_what_was_used_counts(
+        self, subject: QuotaStore
+    ) -> None:
+        taken = await subject.take("team", (Ask(SLOW, owed=4.0, extra=3.0), Ask(MONEY, claim=5.0)))
+        assert (taken.short, taken.extras) == (1, (0.0, 0.0))
+        assert taken.levels == ABOUT((6.0, 2.0), abs=0.1)
+
+    async def test_slots_are_had_until_all_are_in_use_and_again_when_one_is_not(
+        self, subject: QuotaStore
+    ) -> None:
+        assert (await subject.take("team", (Ask(SLOTS, claim=2.0),))).levels == (1.0,)
+        assert (await subject.take("team", (Ask(SLOTS, claim=2.0, held=2.0),))).short == 0
+        assert (await subject.take("team", (Ask(SLOTS, claim=1.0, extra=5.0, held=1.0),))).extras == (1.0,)
 
 
 class TestLocal(QuotaStoreContract):
@@ -96,10 +128,7 @@ class TestLocal(QuotaStoreContract):
 class TestRedis(QuotaStoreContract):
     @pytest.fixture
     async def subject(self, valkey: Valkey) -> AsyncIterator[RedisQuotas]:
-        async with (
-            redis.asyncio.from_url(valkey.url) as raw,
-            RedisQuotas(valkey.url, timeout=5.0, breaker=Breaker(threshold=3, cooldown=0.2)) as store,
-        ):
+        async with redis.asyncio.from_url(valkey.url) as raw, replica(valkey, "one") as store:
             await raw.flushdb()
             yield store
             await raw.flushdb()
@@ -114,10 +143,31 @@ class TestRedis(QuotaStoreContract):
             assert 1790 <= await raw.ttl(name) <= 1810
 
     async def test_two_replicas_take_of_the_same_buckets(self, subject: RedisQuotas, valkey: Valkey) -> None:
-        breaker = Breaker(threshold=3, cooldown=0.2)
-        async with RedisQuotas(valkey.url, timeout=5.0, breaker=breaker) as other:
+        async with replica(valkey, "other") as other:
             await self.took(subject, 6.0)
             assert (await self.took(other, 6.0))[1] == 0
+
+    async def test_slots_that_one_replica_has_the_other_has_not(
+        self, subject: RedisQuotas, valkey: Valkey
+    ) -> None:
+        async with replica(valkey, "other") as other:
+            await subject.take("team", (Ask(SLOTS, claim=2.0),))
+            assert (await other.take("team", (Ask(SLOTS, claim=2.0),))).short == 0
+            assert (await other.take("team", (Ask(SLOTS, claim=1.0),))).levels == (0.0,)
+            await subject.take("team", (Ask(SLOTS, held=0.0),))
+            assert (await other.take("team", (Ask(SLOTS, claim=2.0, held=1.0),))).short is None
+
+    async def test_slots_of_a_replica_that_is_not_heard_of_any_more_are_free_again(
+        self, subject: RedisQuotas, valkey: Valkey
+    ) -> None:
+        brief = Quota(SLOTS.name, SLOTS.kind, SLOTS.amount, 0.2)
+        async with replica(valkey, "dead") as dead, redis.asyncio.from_url(valkey.url) as raw:
+            await dead.take("team", (Ask(brief, claim=3.0),))
+            async with asyncio.timeout(5):
+                while (await subject.take("team", (Ask(brief, claim=3.0),))).short is not None:  # noqa: ASYNC110 - it tells when asked
+                    await asyncio.sleep(0.05)
+            (name,) = await raw.keys()
+            assert await raw.hkeys(name) == [b"concurrent_requests/one"]
 
 
 async def test_a_store_that_is_gone_is_unavailable_and_soon_not_asked_any_more(
@@ -125,10 +175,10 @@ async def test_a_store_that_is_gone_is_unavailable_and_soon_not_asked_any_more(
 ) -> None:
     valkey = await start_valkey()
     breaker = Breaker(threshold=3, cooldown=60.0)
-    async with RedisQuotas(valkey.url, timeout=0.5, breaker=breaker) as store:
+    async with RedisQuotas(valkey.url, replica="one", timeout=0.5, breaker=breaker) as store:
         await valkey.process.stop()
         started = time.perf_counter()
         for _ in range(50):
             with pytest.raises(StoreUnavailable):
-                await store.take("team", (SLOW,), (1.0,), owed=False)
+                await store.take("team", (Ask(SLOW, claim=1.0),))
         assert time.perf_counter() - started < 10

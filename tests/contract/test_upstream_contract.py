@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -23,7 +23,7 @@ from fakes.upstream import FakeUpstream
 from fixtures.real_parts import Engine
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.direct import DirectUpstream
-from steersman.router.ports import Dispatch, Upstream
+from steersman.router.ports import Dispatch, Load, Party, Upstream
 from steersman.runtime.errors import (
     BrokenOff,
     DeadlineExceeded,
@@ -196,6 +196,10 @@ class TroubledUpstreamContract(UpstreamContract):
         await answer(trouble.upstream, dispatch(headers=TRACE))
         assert trouble.headers()["traceparent"] == TRACE["traceparent"]
 
+    async def test_no_engine_and_nobody_else_is_told_of_tenants_by_header(self, trouble: Trouble) -> None:
+        await answer(trouble.upstream, replace(dispatch(), party=Party("search", 2.5)))
+        assert "search" not in trouble.headers().values()
+
 
 class TestFake(TroubledUpstreamContract):
     @pytest.fixture
@@ -210,6 +214,22 @@ class TestBackend(TroubledUpstreamContract):
             upstream = await BackendUpstream.connect(backend.address)
             yield turned_by(backend.upstream, upstream)
             await upstream.close()
+
+    async def test_it_is_told_whose_request_it_is(self) -> None:
+        async with fake_backend() as backend:
+            upstream = await BackendUpstream.connect(backend.address)
+            await answer(upstream, replace(dispatch(), party=Party("search", 2.5)))
+            await upstream.close()
+        assert backend.upstream.seen[0].party == Party("search", 2.5)
+
+    async def test_it_says_how_busy_it_is_where_it_knows(self) -> None:
+        async with fake_backend() as backend:
+            upstream = await BackendUpstream.connect(backend.address)
+            assert await upstream.load() is None
+            backend.upstream.says = Load(3, 4, 8, draining=True)
+            assert await upstream.load() == Load(3, 4, 8, draining=True)
+        assert await upstream.load() is None
+        await upstream.close()
 
     async def test_nobody_at_an_address_is_unavailable_and_nothing_of_grpc(self) -> None:
         upstream = await BackendUpstream.connect("127.0.0.1:1")

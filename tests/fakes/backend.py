@@ -12,7 +12,7 @@ import orjson
 
 from fakes.upstream import FakeUpstream
 from steersman.api.v1 import backend_service_pb2 as pb, backend_service_pb2_grpc
-from steersman.router.ports import Dispatch
+from steersman.router.ports import Dispatch, Party
 from steersman.runtime.metrics import ProcessMetrics
 from steersman.runtime.server import grpc_server
 from steersman.runtime.settings import GrpcServer
@@ -33,11 +33,26 @@ class FakeBackend(backend_service_pb2_grpc.BackendServiceServicer):
         headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         left = cast("float | None", context.time_remaining())
         dispatch = Dispatch(
-            request.openai_body, body.get("stream") is True, 60.0 if left is None else left, headers
+            request.openai_body,
+            body.get("stream") is True,
+            60.0 if left is None else left,
+            headers,
+            Party(request.tenant, request.weight),
         )
         async with aclosing(self.upstream.generate(dispatch)) as pieces:
             async for chunks in pieces:
                 yield pb.GenerateResponse(openai_chunks=chunks)
+
+    async def GetLoad(  # noqa: N802 - as the protocol has it
+        self, _: pb.GetLoadRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.GetLoadResponse:
+        """Say how busy `upstream` says that it is."""
+        says = self.upstream.says
+        if says is None:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED)
+        return pb.GetLoadResponse(
+            waiting=says.waiting, running=says.running, slots=says.slots, draining=says.draining
+        )
 
 
 @asynccontextmanager

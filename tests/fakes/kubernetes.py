@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from steersman.runtime.kubernetes.api import (
@@ -24,17 +24,19 @@ POLICIES = Resource("steersman.dev", "v1alpha1", "routingpolicies")
 
 @dataclass
 class FakeKubernetes:
-    """Implements `steersman.runtime.kubernetes.api.Watchable`; its knobs are plain attributes.
+    """Implements `Watchable` and `TokenReviewer` of `steersman.runtime.kubernetes.api`; its knobs are plain attributes.
 
     Attributes:
         trouble: What every call meets, watches that are open included, until it is None again.
         asked: What it was asked, in order: `list`, or `watch` and the version.
+        users: Whose a token is.
     """
 
     resource: Resource = POLICIES
     namespace: str = "models"
     trouble: ApiError | None = None
     asked: list[str] = field(default_factory=list)
+    users: dict[str, str] = field(default_factory=dict)
     _objects: dict[str, Object] = field(default_factory=dict)
     _history: list[Event] = field(default_factory=list)
     _version: int = 1000
@@ -108,7 +110,8 @@ class FakeKubernetes:
         """See `Watchable`."""
         self._ask("list", resource)
         return Listing(
-            tuple(each for each in self._objects.values() if each.namespace == namespace), str(self._version)
+            tuple(each for each in self._objects.values() if _selected(each, resource, namespace)),
+            str(self._version),
         )
 
     async def watch(self, resource: Resource, namespace: str, *, version: str) -> AsyncGenerator[Event, None]:
@@ -122,15 +125,21 @@ class FakeKubernetes:
             self._check()
             for event in [each for each in self._history if int(each.object.version) > last]:
                 last = int(event.object.version)
-                if event.object.namespace == namespace:
+                if _selected(event.object, resource, namespace):
                     yield event
             await changed.wait()
+
+    async def review(self, token: str, *, audience: str) -> str | None:
+        """See `TokenReviewer`."""
+        self.asked.append(f"review for {audience}")
+        self._check()
+        return self.users.get(token)
 
     def _ask(self, what: str, resource: Resource) -> None:
         self.asked.append(what)
         self._news()
         self._check()
-        if resource != self.resource:
+        if replace(resource, name="") != self.resource:
             raise Missing("404: the server could not find the requested resource")
 
     def _check(self) -> None:
@@ -144,6 +153,11 @@ class FakeKubernetes:
     def _news(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _selected(each: Object, resource: Resource, namespace: str) -> bool:
+    """Whether an object is one of those that are asked for; a bookmark, which has no name, is for all."""
+    return each.namespace == namespace and (not resource.name or each.name in {"", resource.name})
 
 
 def _at(what: Object, version: int) -> Object:

@@ -19,10 +19,12 @@ from fakes.ledger import FakeLedger
 from fakes.shared_store import FakeStore
 from fakes.upstream import FakeUpstream
 from steersman.openai_api import body
-from steersman.router.accounting import Record
+from steersman.router.accounting import Ledgers, Record
+from steersman.router.decisions import Decisions, Feedback
 from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Dispatcher, Patience
+from steersman.router.fairness import FairShares
 from steersman.router.fleet import Fleet
 from steersman.router.limiting import Limiter, LocalQuotas
 from steersman.router.model import Assessment, Caller, Catalogue, Decision, Session
@@ -48,6 +50,10 @@ class RouterOnFakes:
     sessions: FakeStore[Session]
     upstreams: dict[str, list[FakeUpstream]]
     """By tier."""
+    decisions: Decisions
+    told: FakeStore[Record]
+    """The decisions that replicas share."""
+    feedback: list[Feedback]
     ledger: FakeLedger = field(default_factory=FakeLedger)
     clock: FakeClock = field(default_factory=FakeClock)
 
@@ -161,6 +167,7 @@ async def router_on_fakes(
     max_in_flight: int = 100,
     bounds: Bounds | None = None,
     sessions: FakeStore[Session] | None = None,
+    decided: FakeStore[Record] | None = None,
 ) -> RouterOnFakes:
     """A router with so many addresses a tier."""
     catalogue = catalogue or a_catalogue()
@@ -193,7 +200,15 @@ async def router_on_fakes(
     )
     shared_sessions = sessions or FakeStore[Session]()
     limiter = Limiter(
-        store=LocalQuotas(clock), local=LocalQuotas(clock), on_refused=lambda _: None, on_local=lambda: None
+        store=LocalQuotas(clock),
+        local=LocalQuotas(clock),
+        on_refused=lambda _: None,
+        on_local=lambda: None,
+        clock=clock,
+    )
+    told, feedback = decided or FakeStore[Record](), list[Feedback]()
+    decisions = Decisions(
+        secret=b"secret", store=told, entries=100, ttl_seconds=60.0, on_feedback=[feedback.append]
     )
     routing = Routing(
         catalogue=catalogue,
@@ -208,11 +223,13 @@ async def router_on_fakes(
         limiter=limiter,
         delivery=Delivery(dispatcher, owner.room, owner.look),
         demand=demand,
-        ledger=ledger,
+        ledger=Ledgers((ledger, decisions)),
         limits=Limits(),
-        max_in_flight=max_in_flight,
+        shares=FairShares(max_in_flight),
     )
-    return RouterOnFakes(routing, classifier, store, shared_sessions, upstreams, ledger, clock)
+    return RouterOnFakes(
+        routing, classifier, store, shared_sessions, upstreams, decisions, told, feedback, ledger, clock
+    )
 
 
 def a_request(

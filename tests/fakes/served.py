@@ -8,19 +8,30 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
 from aiohttp import web
 
 from fakes.router import RouterOnFakes
 from fixtures.callers import Answer, body, fetch
-from steersman.api.v1 import router_service_pb2, router_service_pb2_grpc
+from steersman.api.v1 import (
+    decision_service_pb2,
+    decision_service_pb2_grpc,
+    router_service_pb2,
+    router_service_pb2_grpc,
+)
 from steersman.router.callers import Anybody, Callers
+from steersman.router.decision_servicer import DecisionServicer
 from steersman.router.http import THRESHOLD_HEADER, HttpApi
+from steersman.router.http_decisions import DecisionHandlers
 from steersman.router.servicer import RouterServicer
 from steersman.runtime.metrics import ProcessMetrics
 from steersman.runtime.server import grpc_server
 from steersman.runtime.settings import GrpcServer
 
-_SERVICE = router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name
+_SERVICES = (
+    router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
+    decision_service_pb2.DESCRIPTOR.services_by_name["DecisionService"].full_name,
+)
 
 ANYBODY = Anybody("default")
 
@@ -84,6 +95,7 @@ async def over_http(
     api = HttpApi(
         routing=router.routing,
         callers=callers,
+        decisions=DecisionHandlers(router.decisions, callers),
         max_messages=max_messages,
         default_timeout=seconds,
         health=lambda: parts,
@@ -115,10 +127,16 @@ async def over_grpc(
     servicer = RouterServicer(
         routing=router.routing, callers=callers, max_messages=max_messages, default_timeout=seconds
     )
+    decisions = DecisionServicer(router.decisions, callers)
+
+    def register(server: grpc.aio.Server) -> None:
+        router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
+        decision_service_pb2_grpc.add_DecisionServiceServicer_to_server(decisions, server)
+
     async with grpc_server(
         GrpcServer.model_validate({"address": "127.0.0.1:0", "drain_seconds": 5, **settings}),
         metrics=ProcessMetrics(),
-        services=[_SERVICE],
-        register=lambda server: router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server),
+        services=_SERVICES,
+        register=register,
     ) as address:
         yield address

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from fakes.gate import Gate
-from steersman.router.ports import Dispatch
+from steersman.router.ports import Dispatch, Load
 from steersman.runtime.errors import DeadlineExceeded, Overloaded, Refused, Unavailable
 
 DOWN: Final = Unavailable("nobody is there", reason="ENGINE_UNREACHABLE")
@@ -72,6 +72,8 @@ class FakeUpstream:
     left: int = 0
     """Answers that the caller did not wait for to the end."""
     closed: int = 0
+    says: Load | None = None
+    """How busy it says that it is."""
 
     async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
         """See `steersman.router.ports.Upstream.generate`."""
@@ -88,6 +90,10 @@ class FakeUpstream:
             raise
         finally:
             self.running -= 1
+
+    async def load(self) -> Load | None:
+        """See `steersman.router.ports.Upstream.load`."""
+        return self.says
 
     async def close(self) -> None:
         """See `steersman.router.ports.Upstream.close`."""

@@ -27,6 +27,7 @@ from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
 from steersman.identity import key_file
 from steersman.identity.keys import ApiKey, Keyring
+from steersman.identity.shown import Shown
 from steersman.openai_api import answer, body, errors as openai_errors, refusals
 from steersman.openai_api.client import EngineClient
 from steersman.openai_api.sse import EventParser, OversizedEventError
@@ -229,21 +230,26 @@ def decision_log(data: bytes) -> str:
     return f"ok {[each.scored for each in found][:2]}"
 
 
-def api_key(data: bytes, *, ring: Keyring) -> str:
-    """What a caller shows as its key; HTTP lets any bytes through, as surrogates."""
-    holders = KeyHolders(lambda _: None, keyring=ring)
-    try:
-        caller = holders.identify(data.decode(errors="surrogateescape"))
-    except Unauthenticated as error:
-        return _refused(error)
-    assert data.lower().startswith(b"bearer ")
-    return f"ok {caller.tenant}"
-
-
 def _keyring() -> Keyring:
     secret = corpus.KEY.rpartition("-")[2]
     kept = ApiKey("0123456789ab", "search", sha256(secret.encode()).hexdigest(), datetime.now(UTC))
     return Keyring.of([kept])
+
+
+@asynccontextmanager
+async def _api_key() -> AsyncIterator[Check]:
+    """What a caller shows as its key; HTTP lets any bytes through, as surrogates."""
+    holders = KeyHolders(lambda _: None, keyring=_keyring())
+
+    async def check(data: bytes) -> str:
+        try:
+            caller = await holders.identify(Shown(data.decode(errors="surrogateescape")))
+        except Unauthenticated as error:
+            return _refused(error)
+        assert data.lower().startswith(b"bearer ")
+        return f"ok {caller.tenant}"
+
+    yield check
 
 
 def keys(data: bytes) -> str:
@@ -328,9 +334,7 @@ TARGETS: Final = (
     _target("session in Redis", session, corpus.SESSION, b"gone\x00", tokens=(b"\0",), weight=0.5),
     _target("load report", load_report, corpus.REPORT),
     _target("decision log", decision_log, corpus.DECISION, structured=True),
-    _target(
-        "API key", partial(api_key, ring=_keyring()), b"Bearer " + corpus.KEY.encode(), tokens=(b"bearer ",)
-    ),
+    Target("API key", (b"Bearer " + corpus.KEY.encode(),), _api_key, tokens=(b"bearer ",)),
     _target("key file", keys, corpus.KEY_FILE, tokens=corpus.YAML_TOKENS, weight=0.4),
     _target("trigger", trigger, *corpus.METADATA, structured=True),
     _target("callee's status", callee_status, corpus.status()),

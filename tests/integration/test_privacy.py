@@ -15,8 +15,15 @@ import redis.asyncio
 from fixtures.callers import body, calling, conversation, failure, fetch, responses, until
 from fixtures.redis_entries import keys, scores, value
 from fixtures.router_process import StartRouter, direct, policies
-from steersman.api.v1 import decision_pb2, router_service_pb2 as pb
+from steersman.api.v1 import (
+    decision_pb2,
+    decision_service_pb2,
+    decision_service_pb2_grpc,
+    router_service_pb2 as pb,
+)
 from steersman.local.system import System
+from steersman.router.model import NOBODY
+from steersman.router.recorded import decode
 
 CANARY = f"canary{secrets.token_hex(6)}"
 """Stands in every prompt of this module, and nowhere else on earth."""
@@ -37,6 +44,12 @@ async def ask_well(system: System) -> None:
     assert await post(system, body(text)) == 200
     assert await post(system, body(text, stream=True)) == 200
     assert await post(system, body(text, user=CANARY, metadata={"a": CANARY})) == 200
+    assert await post(system, body(text), **{"x-steersman-session-id": CANARY, "x-request-id": CANARY}) == 200
+    answer = await fetch(f"{system.addresses.router_http}/v1/chat/completions", data=body(text))
+    decision_id = answer.headers["x-steersman-decision-id"]
+    explained = await fetch(f"{system.addresses.router_http}/v1/decisions/{decision_id}")
+    assert explained.status == 200
+    assert CANARY.encode() not in explained.body
     async with calling(system.addresses.router_grpc) as caller:
         for threshold in (0.0, 1.0):
             await caller.complete(text, threshold=threshold)
@@ -73,6 +86,10 @@ async def ask_badly(system: System) -> None:
         assert await post(system, data) == status
     assert await post(system, body(CANARY), **{"x-steersman-threshold": CANARY}) == 400
     await fetch(f"{system.addresses.router_http}/{CANARY}?q={CANARY}")
+    assert (await fetch(f"{system.addresses.router_http}/v1/decisions/{CANARY}")).status == 400
+    for feedback in ({"id": CANARY, "quality": 1}, {"id": "0" * 32, "quality": CANARY}, {CANARY: CANARY}):
+        url = f"{system.addresses.router_http}/v1/feedback"
+        assert (await fetch(url, data=orjson.dumps(feedback))).status == 400
     for head in (
         f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{CANARY}\r\n",
         f"GET /{CANARY} HTTP/9\r\n\r\n",
@@ -93,6 +110,15 @@ async def ask_badly(system: System) -> None:
         await failure(caller.complete(CANARY, max_tokens=1000, seconds=0.3, model="weak"))
         caller.chat(CANARY, max_tokens=1000, model="weak").cancel()
         await failure(caller.raw(f"/{CANARY}/{CANARY}", CANARY.encode()))
+        await failure(caller.raw("/steersman.api.v1.DecisionService/ExplainDecision", CANARY.encode()))
+        decisions = decision_service_pb2_grpc.DecisionServiceStub(caller.channel)
+        await failure(
+            decisions.ExplainDecision(decision_service_pb2.ExplainDecisionRequest(id=CANARY), timeout=20)
+        )
+        shown = (("authorization", f"Bearer {KEY}"), ("x-other", CANARY))
+        await caller.stub.Route(
+            pb.RouteRequest(conversation=conversation(CANARY), session_id=CANARY), timeout=20, metadata=shown
+        )
 
 
 @pytest.fixture
@@ -176,6 +202,24 @@ async def test_what_redis_holds_of_conversations_is_a_tier_and_an_address_that_e
         tier, _, address = (await value(store, key)).partition(b"\0")
         assert tier in {b"weak", b"strong"}
         assert len(address) < 40
+
+
+@pytest.mark.usefixtures("asked")
+async def test_what_redis_holds_of_decisions_is_numbers_and_names_of_the_operators_that_expire(
+    store: redis.asyncio.Redis,
+) -> None:
+    async def written() -> bool:
+        return bool(await keys(store, "steersman:decision:*"))
+
+    await until(written)
+    for key in await keys(store, "steersman:decision:*"):
+        assert len(key) == len(b"steersman:decision:1:") + 32
+        assert 0 < await store.ttl(key) <= 3600 * 1.1 + 1
+        record = decode(await value(store, key))
+        assert record is not None
+        assert record.decision is not None
+        assert record.decision.tier in {"weak", "strong"}
+        assert record.caller == NOBODY
 
 
 async def test_a_key_cannot_be_guessed_without_the_secret(system: System, store: redis.asyncio.Redis) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from grpc_health.v1 import health_pb2
-from grpc_health.v1.health import aio as health_aio
 
 from steersman import __version__
 from steersman.api.v1 import backend_service_pb2, backend_service_pb2_grpc
@@ -24,10 +23,13 @@ from steersman.backend.serving import Serving
 from steersman.backend.settings import BackendSettings, EngineSettings
 from steersman.backend.slots import Slots
 from steersman.openai_api.client import EngineClient, Timeouts
+from steersman.runtime.client_names import ClientNames
+from steersman.runtime.health import Health
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
 from steersman.runtime.telemetry import tracing
+from steersman.runtime.tls import opened
 
 ENGINE_HEALTH: Final = "engine"
 """Name of the health service that follows the engine."""
@@ -50,7 +52,7 @@ async def app(settings: BackendSettings) -> AsyncIterator[Addresses]:
     process = ProcessMetrics()
     metrics = BackendMetrics(process.registry, tier=settings.tier)
     slots = Slots(slots=settings.engine.slots or _ASSUMED_SLOTS, length=settings.queue.length)
-    health = health_aio.HealthServicer()
+    health = Health()
     async with AsyncExitStack() as stack:
         stack.enter_context(
             tracing(
@@ -78,7 +80,10 @@ async def app(settings: BackendSettings) -> AsyncIterator[Addresses]:
         await engine.refresh()
         await on_news()
         metrics.observe_load(serving.load, reachable=lambda: engine.reachable)
-        metrics_address = await stack.enter_async_context(metrics_server(settings.metrics.address, process))
+        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
+        metrics_address = await stack.enter_async_context(
+            metrics_server(settings.metrics.address, process, health=health, wire=wire)
+        )
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda task: process.background_failures.labels(task=task).inc())
         )
@@ -92,6 +97,8 @@ async def app(settings: BackendSettings) -> AsyncIterator[Addresses]:
                     BackendServicer(serving), server
                 ),
                 health=health,
+                wire=wire,
+                client_names=ClientNames.by(settings.tls),
             )
         )
         stack.callback(serving.drain)
@@ -102,6 +109,7 @@ def _client(settings: EngineSettings) -> EngineClient:
     return EngineClient(
         url=settings.url,
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        ca_file=settings.ca_file,
         connect_timeout=settings.connect_timeout_seconds,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -26,7 +27,10 @@ class BackendServicer(backend_service_pb2_grpc.BackendServiceServicer):
     ) -> AsyncIterator[pb.GenerateResponse]:
         """Answer a chat completion request."""
         answer = self._serving.generate(
-            openai_body.parse(request.openai_body), seconds_left=context.time_remaining()
+            openai_body.parse(request.openai_body),
+            seconds_left=context.time_remaining(),
+            tenant=request.tenant,
+            weight=_weight(request.weight),
         )
         async with aclosing(answer):
             async for chunks in answer:
@@ -60,3 +64,8 @@ class BackendServicer(backend_service_pb2_grpc.BackendServiceServicer):
             context_window=served.context_window,
             slots=self._serving.load().slots,
         )
+
+
+def _weight(given: float) -> float:
+    """A tenant's weight; that of all where it is absent, or no weight."""
+    return given if math.isfinite(given) and given > 0 else 1.0

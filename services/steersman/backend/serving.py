@@ -81,13 +81,15 @@ class Serving:
         return self._engine.served
 
     async def generate(
-        self, request: Request, *, seconds_left: float | None
+        self, request: Request, *, seconds_left: float | None, tenant: str = "", weight: float = 1.0
     ) -> AsyncGenerator[list[bytes], None]:
         """Have a request answered, in its turn.
 
         Args:
             request: What to answer.
             seconds_left: Until the caller's deadline, or None where it has none.
+            tenant: Whose it is.
+            weight: The tenant's, more than 0.
 
         Yields:
             As `Engine.generate`.
@@ -95,7 +97,7 @@ class Serving:
         Raises:
             Error: From the engine; or Overloaded, Unavailable (draining), DeadlineExceeded while waiting.
         """
-        waited = await self._wait(seconds_left)
+        waited = await self._wait(seconds_left, tenant, weight)
         account = _Account(self._metrics, self._throughput, self._clock, stream=request.stream)
         seconds: float | None = None
         try:
@@ -117,14 +119,14 @@ class Serving:
         finally:
             self._slots.release(seconds=seconds)
 
-    async def _wait(self, seconds_left: float | None) -> float:
+    async def _wait(self, seconds_left: float | None, tenant: str, weight: float) -> float:
         """Wait for a slot; returns how long that took, in seconds."""
         if self._draining:
             raise Unavailable("this backend is about to end", reason=DRAINING)
         patience = self._max_wait if seconds_left is None else min(self._max_wait, seconds_left)
         started = self._clock()
         try:
-            await self._slots.acquire(patience=patience)
+            await self._slots.acquire(patience=patience, tenant=tenant, weight=weight)
         except Overloaded as error:
             if patience < self._max_wait and error.reason == QUEUE_TIMEOUT:
                 raise DeadlineExceeded("the deadline passed while waiting for a slot") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, StringConstraints
@@ -18,6 +19,9 @@ class EngineSettings(Group):
     """Where it serves OpenAI's API, with or without `/v1`."""
     api_key: SecretStr | None = None
     """Bearer token for it."""
+    ca_file: Path | None = None
+    """Authorities that the certificate of an `https` engine may be by; the system's where not set. An engine on the
+    pod's own loopback needs no TLS."""
     slots: Annotated[int, Field(gt=0)] | None = None
     """Requests that it works on at once; where it is not set, what the engine says (llama.cpp), else 32."""
     connect_timeout_seconds: Seconds = 2.0

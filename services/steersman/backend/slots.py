@@ -1,4 +1,4 @@
-"""The bounded queue in front of an engine: so many requests run, so many wait, in order, and one more is refused.
+"""The bounded queue in front of an engine: so many requests run, so many wait, in turns, and one more is refused.
 
 What is refused is told when to come back, from how long answers took lately: one slot becomes free every
 (mean time of an answer / slots) seconds.
@@ -7,9 +7,9 @@ What is refused is told when to come back, from how long answers took lately: on
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Final
 
+from steersman.backend.turns import Turns
 from steersman.runtime.errors import Overloaded
 
 QUEUE_FULL: Final = "QUEUE_FULL"
@@ -32,9 +32,8 @@ class Slots:
 
     def __init__(self, *, slots: int, length: int) -> None:
         self._slots = slots
-        self._length = length
         self._running = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: Turns[asyncio.Future[None]] = Turns(length)
         self._mean_seconds = 1.0
         self._measured = False
 
@@ -58,32 +57,37 @@ class Slots:
         self._slots = slots
         self._hand_out()
 
-    async def acquire(self, *, patience: float) -> None:
-        """Take a slot, in order of arrival; each must be given back with `release`.
+    async def acquire(self, *, patience: float, tenant: str = "", weight: float = 1.0) -> None:
+        """Take a slot in one's turn; each must be given back with `release`.
 
         Args:
             patience: Seconds to wait at most.
+            tenant: Who asks; tenants take turns.
+            weight: Of its turns, more than 0.
 
         Raises:
-            Overloaded: As many wait as may, or patience ran out.
+            Overloaded: As many wait as may, none of them for a tenant with more places than this one, or patience ran
+                out, or the place was needed for a tenant that had fewer.
         """
         if self._running < self._slots and not self._waiting:
             self._running += 1
             return
-        if len(self._waiting) >= self._length:
-            raise self._refusal("the queue is full", QUEUE_FULL, ahead=1)
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        gone = self._waiting.add(turn, tenant, weight)
+        if gone is turn:
+            raise self._full()
+        if gone is not None and not gone.done():
+            gone.set_exception(self._full())
         try:
             async with asyncio.timeout(patience):
                 await turn
         except TimeoutError as error:
-            self._leave(turn)
+            self._leave(turn, tenant)
             raise self._refusal(
                 "no slot became free in time", QUEUE_TIMEOUT, ahead=self.waiting + 1
             ) from error
         except asyncio.CancelledError:
-            self._leave(turn)
+            self._leave(turn, tenant)
             raise
 
     def release(self, *, seconds: float | None) -> None:
@@ -102,17 +106,21 @@ class Slots:
 
     def _hand_out(self) -> None:
         while self._waiting and self._running < self._slots:
-            turn = self._waiting.popleft()
+            turn = self._waiting.pop()
             if not turn.done():
                 self._running += 1
                 turn.set_result(None)
 
-    def _leave(self, turn: asyncio.Future[None]) -> None:
+    def _leave(self, turn: asyncio.Future[None], tenant: str) -> None:
         """Free the place of one that waits no longer, or the slot that it was handed at the last moment."""
         if turn.done() and not turn.cancelled():
-            self.release(seconds=None)
-        elif turn in self._waiting:
-            self._waiting.remove(turn)
+            if turn.exception() is None:
+                self.release(seconds=None)
+        else:
+            self._waiting.leave(turn, tenant)
+
+    def _full(self) -> Overloaded:
+        return self._refusal("the queue is full", QUEUE_FULL, ahead=1)
 
     def _refusal(self, message: str, reason: str, *, ahead: int) -> Overloaded:
         seconds = ahead * self._mean_seconds / self._slots

@@ -11,7 +11,7 @@ from pathlib import Path
 from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
 from steersman.classifier.json_lines import Line
-from steersman.router.decision_log import SCHEMA
+from steersman.router.decision_log import FEEDBACK_SCHEMA, SCHEMA
 
 _MOST_NAMED = 8
 
@@ -111,7 +111,7 @@ def of_classifier(decisions: Sequence[Logged], digest: str | None) -> list[Logge
 def _decisions(paths: Iterable[Path]) -> Iterator[Logged]:
     for line in json_lines.stream(paths):
         schema = line.row.get("schema")
-        if schema is None and {"level", "logger"} <= line.row.keys():
+        if schema == FEEDBACK_SCHEMA or (schema is None and {"level", "logger"} <= line.row.keys()):
             continue
         if schema != SCHEMA:
             raise line.wrong(f"no decision: its schema is not {SCHEMA}")

@@ -1,7 +1,8 @@
 """What is known about the quality of answers that decisions led to, from a file.
 
 A line has the `id` of a decision and a `quality`: a number, of the answer that was given, or an object with a number a
-tier, where more than one tier has answered the query.
+tier, where more than one tier has answered the query. The decision log itself is such a file, where callers have said
+how good answers were: its other lines are passed over.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from steersman.calibration.decisions import Logged
 from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
 from steersman.classifier.json_lines import Line
+from steersman.router.decision_log import SCHEMA
 
 
 def read(path: Path, decisions: Sequence[Logged]) -> dict[str, dict[str, float]]:
@@ -24,6 +26,8 @@ def read(path: Path, decisions: Sequence[Logged]) -> dict[str, dict[str, float]]
     tiers = {each.id: each.tier for each in decisions}
     labels: dict[str, dict[str, float]] = {}
     for line in json_lines.stream([path]):
+        if line.row.get("schema") == SCHEMA or {"level", "logger"} <= line.row.keys():
+            continue
         identity = line.text("id")
         if identity in tiers:
             labels.setdefault(identity, {}).update(_qualities(line, tiers[identity]))

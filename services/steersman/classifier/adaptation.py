@@ -145,6 +145,7 @@ def _manifest(
         "labels": {
             "sha256": labels.sha256,
             "rows": labels.rows,
+            "left_out": labels.left_out,
             "prompts": len(labels.texts),
             "fitted": len(fitted.left_out),
         },

@@ -3,6 +3,9 @@
 One JSON object a line, in a file that may be compressed with gzip. Each has a `prompt`, and either `winner`, which is
 `strong`, `weak` or `tie`, or `scores`, which gives each model's success. Messages name lines and columns and never
 tell a prompt.
+
+Prompts near an evaluation prompt are left out, as training leaves them out: whoever labels a benchmark and measures on
+it has measured nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import numpy.typing as npt
 
 from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
+from steersman.classifier.training_data import is_apart
 
 FEWEST: Final = 20
 """Prompts without whose labels nothing is fitted."""
@@ -42,9 +46,11 @@ class Labels:
     wins: npt.NDArray[np.float64]
     """Share of the prompt's labels by which strong is the better one."""
     rows: int
-    """Labels in the file; more than texts where prompts come again."""
+    """Labels that are used; more than texts where prompts come again."""
     sha256: str
     """Of the file, in hex."""
+    left_out: int = 0
+    """Labels in the file that are not used because they are near an evaluation prompt."""
 
     def draw(self, most: int, generator: np.random.Generator) -> Labels:
         """So many prompts at most, drawn at random, in the file's order."""
@@ -53,11 +59,12 @@ class Labels:
         return dataclasses.replace(self, texts=texts, gains=self.gains[drawn], wins=self.wins[drawn])
 
 
-def read(path: Path, *, strong: str = "strong", weak: str = "weak") -> Labels:
-    """Read a file of labels.
+def read(path: Path, *, forbidden: frozenset[int], strong: str = "strong", weak: str = "weak") -> Labels:
+    """Read a file of labels without those on prompts that are near an evaluation prompt.
 
     Args:
         path: `*.jsonl` or `*.jsonl.gz`.
+        forbidden: `runs_of` the evaluation prompts; of none, all labels are taken.
         strong: Name of the strong model in `scores`.
         weak: Name of the weak one.
 
@@ -68,19 +75,23 @@ def read(path: Path, *, strong: str = "strong", weak: str = "weak") -> Labels:
     gains: defaultdict[str, list[float]] = defaultdict(list)
     for prompt, gain in _labels(content, path, strong=strong, weak=weak):
         gains[prompt].append(gain)
-    _check(list(gains.values()), path)
+    near = [prompt for prompt in gains if not is_apart(prompt, forbidden)]
+    left_out = sum(len(gains.pop(prompt)) for prompt in near)
+    _check(list(gains.values()), path, left_out=left_out)
     return Labels(
         texts=tuple(gains),
         gains=np.array([np.mean(each) for each in gains.values()]),
         wins=np.array([np.mean([gain > 0 for gain in each]) for each in gains.values()]),
         rows=sum(map(len, gains.values())),
         sha256=hashlib.sha256(content).hexdigest(),
+        left_out=left_out,
     )
 
 
-def _check(gains: list[list[float]], path: Path) -> None:
+def _check(gains: list[list[float]], path: Path, *, left_out: int) -> None:
     if len(gains) < FEWEST:
-        raise DataError(f"{path} has labels of {len(gains)} prompts; at least {FEWEST} are needed")
+        near = f"; {left_out} labels are left out, near an evaluation prompt" if left_out else ""
+        raise DataError(f"{path} has labels of {len(gains)} prompts; at least {FEWEST} are needed{near}")
     if len({gain for each in gains for gain in each}) == 1:
         raise DataError(f"all labels in {path} say the same; nothing can be learnt from them")
 

@@ -76,6 +76,15 @@ def read(data: Path, *, progress: Progress, battles: BattleFile | None = None) -
     return tuple(_read(data, progress, battles))
 
 
+def guard(data: Path) -> frozenset[int]:
+    """Fingerprints of the evaluation prompts in a data folder, of which nothing that is learnt from may have one.
+
+    Raises:
+        DataError: The evaluation files are missing or malformed.
+    """
+    return training_data.runs_of(benchmarks.prompts_with_contaminated(data))
+
+
 def prepare(
     data: Path, *, environment: Mapping[str, str], progress: Progress, battles: BattleFile | None = None
 ) -> Material:
@@ -196,7 +205,7 @@ def versions(*packages: str) -> dict[str, str]:
 
 def _read(data: Path, progress: Progress, battles: BattleFile | None) -> Iterator[Examples]:
     progress("reading", 0.0)
-    forbidden = training_data.runs_of(benchmarks.prompts_with_contaminated(data))
+    forbidden = guard(data)
     missing = training_data.without_home(data)
     if missing:
         progress(f"without {', '.join(source.folder for source in missing)}", 1.0)

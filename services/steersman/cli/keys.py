@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import re
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,14 +18,14 @@ from rich.table import Table
 from steersman.classifier import whole_files
 from steersman.identity import key_file
 from steersman.identity.key_file import KeyFileError
-from steersman.identity.keys import ApiKey, Keyring, make
+from steersman.identity.keys import ApiKey, Change, Keyring, make
 
 NAME = "keys"
 HELP = "make, list, rotate and revoke the API keys of callers"
 DESCRIPTION = """\
 Make, list, rotate and revoke API keys. They are kept in a file, as hashes: a key itself is shown once, when it is made,
 on standard output and nowhere else. Routers that are told of the file (STEERSMAN_IDENTITY__KEY_FILE) follow its changes
-within a second; in a cluster it is a Secret, which Kubernetes brings into the pods within about a minute.
+within a second; in a cluster it is a Secret, which they follow too.
 """
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -54,6 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     revoke = _action(actions, "revoke", "end a key at once", _revoke)
     revoke.add_argument("id", metavar="ID", help="of the key, as `list` shows it")
+    for parsed in (create, rotate, revoke):
+        parsed.add_argument(
+            "--by",
+            default="",
+            metavar="NAME",
+            help="who does it; kept with the key (default: this user and machine)",
+        )
+    _action(actions, "history", "show who did what to which key", _history)
 
 
 def run(options: argparse.Namespace, errors: Console) -> None:
@@ -62,10 +72,10 @@ def run(options: argparse.Namespace, errors: Console) -> None:
 
 
 def _create(options: argparse.Namespace, errors: Console) -> None:
-    keys = _read(options.file).keys if options.file.exists() else ()
+    ring = _read(options.file) if options.file.exists() else Keyring()
     now = _now()
     text, key = make(options.tenant, created=now, expires=_end(now, options.expires_in), note=options.note)
-    _write(options.file, (*keys, key))
+    _write(options, ring, (*ring.keys, key), _change(options, now, "create", key))
     _show(text, key, errors)
 
 
@@ -78,7 +88,8 @@ def _rotate(options: argparse.Namespace, errors: Console) -> None:
         )
     text, key = make(old.tenant, created=now, expires=_end(now, options.expires_in), note=old.note)
     ends = min(now + options.grace, old.expires or datetime.max.replace(tzinfo=UTC))
-    _write(options.file, (*_with(ring, replace(old, expires=ends)), key))
+    keys = (*_with(ring, replace(old, expires=ends)), key)
+    _write(options, ring, keys, _change(options, now, "rotate", key))
     _show(text, key, errors)
     errors.print(f"The old key {old.id} works until {_told(ends)}.", highlight=False)
 
@@ -88,7 +99,8 @@ def _revoke(options: argparse.Namespace, errors: Console) -> None:
     key = _named(ring, options.id)
     if key.revoked is not None:
         raise KeyFileError(f"key {key.id} was revoked at {_told(key.revoked)}")
-    _write(options.file, _with(ring, replace(key, revoked=_now())))
+    now = _now()
+    _write(options, ring, _with(ring, replace(key, revoked=now)), _change(options, now, "revoke", key))
     errors.print(f"Key {key.id} of {key.tenant} is revoked.", highlight=False)
 
 
@@ -99,6 +111,13 @@ def _list(options: argparse.Namespace, _: Console) -> None:
     for key in _read(options.file).keys:
         expires = "" if key.expires is None else _told(key.expires)
         table.add_row(key.id, key.tenant, _state(key, now), _told(key.created), expires, key.note)
+    Console(soft_wrap=True).print(table, markup=False)
+
+
+def _history(options: argparse.Namespace, _: Console) -> None:
+    table = Table("when", "who", "what", "key")
+    for each in _read(options.file).history:
+        table.add_row(_told(each.at), each.by, each.action, each.id)
     Console(soft_wrap=True).print(table, markup=False)
 
 
@@ -132,11 +151,25 @@ def _read(path: Path) -> Keyring:
         raise KeyFileError(f"{path}: {error}") from error
 
 
-def _write(path: Path, keys: tuple[ApiKey, ...]) -> None:
+def _write(options: argparse.Namespace, before: Keyring, keys: tuple[ApiKey, ...], change: Change) -> None:
+    """Write the keys, and who has changed them."""
+    path: Path = options.file
     try:
-        whole_files.replace_all({path: key_file.render(keys)})
+        whole_files.replace_all({path: key_file.render(keys, (*before.history, change))})
     except OSError as error:
         raise KeyFileError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _change(options: argparse.Namespace, now: datetime, action: str, key: ApiKey) -> Change:
+    return Change(now, options.by or _whoever(), action, key.id)
+
+
+def _whoever() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
 
 
 def _named(ring: Keyring, identifier: str) -> ApiKey:

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no type information
 
-from steersman.classifier import adaptation, encoder, labels, language_model, methods
+from steersman.classifier import adaptation, encoder, labels, language_model, methods, training
 from steersman.classifier.battle_file import BattleFile
 from steersman.classifier.errors import DataError
 from steersman.classifier.evaluation.bootstrap import Estimate
 from steersman.classifier.methods import bert, causal_llm
+from steersman.cli import data
 
 NAME = "train"
 HELP = "train a classifier and write its artefact"
@@ -40,9 +41,14 @@ _SETTINGS: Final = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("method", choices=methods.names(), help="router method")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, metavar="DIR", help="data folder: one folder a source")
-    source.add_argument(
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=data.FOLDER,
+        metavar="DIR",
+        help="data folder: one folder a source, and the evaluation files to keep away from (default: %(default)s)",
+    )
+    parser.add_argument(
         "--adapt", type=Path, metavar="ARTEFACT", help="start from this artefact and fit it to --labels"
     )
     parser.add_argument(
@@ -50,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="JSON lines with prompt and winner (strong, weak, tie), or prompt and scores; .gz as well",
+    )
+    parser.add_argument(
+        "--no-guard",
+        dest="guard",
+        action="store_false",
+        help="with --adapt: take labels that are near an evaluation prompt too, and need no evaluation files",
     )
     parser.add_argument(
         "--battles",
@@ -130,6 +142,8 @@ def run(options: argparse.Namespace, errors: Console) -> None:
 def _train(options: argparse.Namespace, bars: _Bars) -> str:
     if options.labels is not None:
         raise DataError("--labels are what --adapt fits an artefact to; say which one")
+    if not options.guard:
+        raise DataError("--no-guard is for --adapt; training always keeps away from evaluation prompts")
     if not options.data.is_dir():
         raise DataError(
             f"{options.data} is no folder; `steersman data list` shows what can be fetched into it"
@@ -163,14 +177,19 @@ def _train_with_battles(options: argparse.Namespace, bars: _Bars) -> str:
 
 def _adapt(options: argparse.Namespace, bars: _Bars) -> str:
     if options.battles is not None:
-        raise DataError("--battles go with --data; --adapt takes --labels")
+        raise DataError("--battles are trained on; --adapt takes --labels")
     if options.method != adaptation.METHOD:
         raise DataError(f"only {adaptation.METHOD} can be adapted, not {options.method}")
     if options.labels is None:
         raise DataError("--adapt needs --labels")
+    read = labels.read(
+        options.labels, forbidden=_forbidden(options), strong=options.strong, weak=options.weak
+    )
+    if read.left_out:
+        bars.say(f"{read.left_out} labels are left out: near an evaluation prompt")
     adapted = adaptation.adapt(
         options.adapt,
-        labels.read(options.labels, strong=options.strong, weak=options.weak),
+        read,
         out=options.out,
         seed=options.seed,
         environment=_environment(options),
@@ -179,6 +198,16 @@ def _adapt(options: argparse.Namespace, bars: _Bars) -> str:
     bars.say(f"APGR on the labels, before: {_told(adapted.before)}")
     bars.say(f"APGR on the labels, each left out in turn: {_told(adapted.after)}")
     return adapted.digest
+
+
+def _forbidden(options: argparse.Namespace) -> frozenset[int]:
+    """Fingerprints of what no label may be near."""
+    if not options.guard:
+        return frozenset()
+    try:
+        return training.guard(options.data)
+    except DataError as error:
+        raise DataError(f"{error}; --no-guard does without them") from error
 
 
 def _told(estimate: Estimate) -> str:

@@ -16,7 +16,6 @@ from typing import Final
 from uuid import uuid4
 
 from grpc_health.v1 import health_pb2
-from grpc_health.v1.health import aio as health_aio
 
 from steersman import __version__
 from steersman.controller.adapters.lease import KubernetesLease
@@ -31,11 +30,13 @@ from steersman.controller.reconciling import Pace, Reconciling
 from steersman.controller.routers import Routers, Rules
 from steersman.controller.settings import ControllerSettings
 from steersman.runtime import telemetry
-from steersman.runtime.addresses import AddressLookup
+from steersman.runtime.addresses import AddressLookup, name_of
+from steersman.runtime.health import Health
 from steersman.runtime.kubernetes.client import KubernetesApi, kubernetes_api
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
+from steersman.runtime.tls import Wire, opened
 
 LEASE_HEALTH: Final = "lease"
 """Name of the health service that says whether this replica knows who leads."""
@@ -48,7 +49,7 @@ _LABELS: Final = {"app.kubernetes.io/component": "controller", "app.kubernetes.i
 @asynccontextmanager
 async def app(settings: ControllerSettings) -> AsyncIterator[None]:
     """A controller that works or stands by as long as the context lasts, and gives the Lease back when it is left."""
-    process, health = ProcessMetrics(), health_aio.HealthServicer()
+    process, health = ProcessMetrics(), Health()
     metrics = ControllerMetrics(process.registry)
     async with AsyncExitStack() as stack:
         stack.enter_context(
@@ -56,9 +57,12 @@ async def app(settings: ControllerSettings) -> AsyncIterator[None]:
                 service="steersman-controller", version=__version__, on_dropped=process.spans_dropped.inc
             )
         )
-        await stack.enter_async_context(metrics_server(settings.metrics.address, process))
+        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
+        await stack.enter_async_context(
+            metrics_server(settings.metrics.address, process, health=health, wire=wire)
+        )
         api = await stack.enter_async_context(kubernetes_api(settings.kubernetes.kubeconfig))
-        election = _election(settings, api, metrics, process)
+        election = _election(settings, api, metrics, process, wire=wire)
         stack.push_async_callback(election.resign)  # after the work, which ends with its task
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
@@ -66,13 +70,25 @@ async def app(settings: ControllerSettings) -> AsyncIterator[None]:
         tasks.start("election", election.run)
         tasks.start("health", partial(_tell, election, metrics, health))
         await stack.enter_async_context(
-            grpc_server(settings.grpc, metrics=process, services=[], register=lambda _: None, health=health)
+            grpc_server(
+                settings.grpc,
+                metrics=process,
+                services=[],
+                register=lambda _: None,
+                health=health,
+                wire=wire,
+            )
         )
         yield
 
 
 def _election(
-    settings: ControllerSettings, api: KubernetesApi, metrics: ControllerMetrics, process: ProcessMetrics
+    settings: ControllerSettings,
+    api: KubernetesApi,
+    metrics: ControllerMetrics,
+    process: ProcessMetrics,
+    *,
+    wire: Wire,
 ) -> Election:
     election, identity = settings.election, f"{socket.gethostname()}_{uuid4()}"
     namespace = settings.kubernetes.namespace
@@ -82,16 +98,19 @@ def _election(
         candidate=Candidate(identity, terms),
         terms=terms,
         leases=KubernetesLease(api, namespace, election.lease, _LABELS),
-        work=partial(_lead, settings, policies, metrics),
+        work=partial(_lead, settings, policies, metrics, wire=wire),
         on_api_error=partial(metrics.failed, "lease"),
         on_failure=lambda name: process.background_failures.labels(name).inc(),
     )
 
 
-async def _lead(settings: ControllerSettings, policies: PolicyResources, metrics: ControllerMetrics) -> None:
+async def _lead(
+    settings: ControllerSettings, policies: PolicyResources, metrics: ControllerMetrics, *, wire: Wire
+) -> None:
     """One term of work, with what is known of the routers learnt anew."""
     asked, told = settings.routers, settings.reporting
-    polling = Polling(asked.target, AddressLookup(), RouterClient(asked.timeout_seconds), asked.concurrency)
+    router = RouterClient(asked.timeout_seconds, wire, name_of(asked.target))
+    polling = Polling(asked.target, AddressLookup(), router, asked.concurrency)
     try:
         await Reconciling(
             policies,
@@ -105,7 +124,7 @@ async def _lead(settings: ControllerSettings, policies: PolicyResources, metrics
         metrics.stopped()
 
 
-async def _tell(election: Election, metrics: ControllerMetrics, health: health_aio.HealthServicer) -> None:
+async def _tell(election: Election, metrics: ControllerMetrics, health: Health) -> None:
     """Keep health and the leader's metric up to date; for a background task."""
     status = health_pb2.HealthCheckResponse
     while True:

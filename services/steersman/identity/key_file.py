@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any, Final, Self
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 
-from steersman.identity.keys import ApiKey, Keyring
+from steersman.identity.keys import ApiKey, Change, Keyring
 from steersman.runtime import strict_yaml
 from steersman.runtime.settings import Group
 
@@ -17,6 +17,10 @@ TENANT_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 _HEAD: Final = (
     "# API keys of Steersman: hashes only. Written by `steersman keys`; routers follow changes at once.\n"
 )
+
+
+_MOST_CHANGES: Final = 500
+"""Entries of the history that are kept, the newest; a Secret holds a mebibyte."""
 
 
 class KeyFileError(ValueError):
@@ -33,8 +37,16 @@ class _Key(Group):
     note: str = ""
 
 
+class _Change(Group):
+    at: AwareDatetime
+    by: str
+    action: Literal["create", "rotate", "revoke"]
+    id: str
+
+
 class _File(Group):
     keys: Annotated[tuple[_Key, ...], Field(default=())]
+    history: Annotated[tuple[_Change, ...], Field(default=())]
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:
@@ -59,13 +71,18 @@ def parse(text: bytes) -> Keyring:
         raise KeyFileError("file: is nested too deeply") from error
     except ValidationError as error:
         raise KeyFileError("; ".join(_fault(each) for each in error.errors(include_url=False))) from None
-    return Keyring.of(ApiKey(**key.model_dump()) for key in file.keys)
+    return Keyring.of(
+        (ApiKey(**key.model_dump()) for key in file.keys),
+        (Change(**change.model_dump()) for change in file.history),
+    )
 
 
-def render(keys: Iterable[ApiKey]) -> bytes:
-    """The file of these keys."""
-    rows = [_row(key) for key in keys]
-    return (_HEAD + yaml.safe_dump({"keys": rows}, sort_keys=False, allow_unicode=True)).encode()
+def render(keys: Iterable[ApiKey], history: Sequence[Change] = ()) -> bytes:
+    """The file of these keys, and of what was done to them."""
+    content: dict[str, Any] = {"keys": [_row(key) for key in keys]}
+    if history:
+        content["history"] = [_change(each) for each in history[-_MOST_CHANGES:]]
+    return (_HEAD + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)).encode()
 
 
 def _row(key: ApiKey) -> dict[str, Any]:
@@ -79,6 +96,11 @@ def _row(key: ApiKey) -> dict[str, Any]:
         note=key.note,
     )
     return kept.model_dump(mode="json", exclude_defaults=True)
+
+
+def _change(change: Change) -> dict[str, Any]:
+    kept = _Change.model_validate(change, from_attributes=True)
+    return kept.model_dump(mode="json")
 
 
 def _fault(error: Any) -> str:

@@ -42,6 +42,19 @@ class ApiKey:
         return not any(end is not None and end <= now for end in (self.expires, self.revoked))
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who changed which key when."""
+
+    at: datetime
+    by: str
+    """Whoever ran the command, as it was told or as the machine knows it."""
+    action: str
+    """`create`, `rotate` or `revoke`."""
+    id: str
+    """The key's; of a rotation that of the new one."""
+
+
 def make(
     tenant: str, *, created: datetime, expires: datetime | None = None, note: str = ""
 ) -> tuple[str, ApiKey]:
@@ -57,18 +70,20 @@ class Keyring:
 
     Args:
         keys: Each of another id.
+        history: What was done to them, the newest last.
     """
 
     keys: tuple[ApiKey, ...] = ()
-    _by_id: dict[str, ApiKey] = field(init=False, repr=False)
+    history: tuple[Change, ...] = ()
+    _by_id: dict[str, ApiKey] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_id", {key.id: key for key in self.keys})
 
     @classmethod
-    def of(cls, keys: Iterable[ApiKey]) -> Keyring:
+    def of(cls, keys: Iterable[ApiKey], history: Iterable[Change] = ()) -> Keyring:
         """A ring of these."""
-        return cls(tuple(keys))
+        return cls(tuple(keys), tuple(history))
 
     def owner(self, text: str) -> ApiKey | None:
         """The key that this is the text of, whether it still works or not.

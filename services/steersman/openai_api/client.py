@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
@@ -57,6 +59,7 @@ class EngineClient:
         url: Where the engine is. `http://host:8000`, `https://host/v1` and `https://host/any/path/chat/completions`
             all work: `/v1` is added where it is missing, and a full path of chat completions is taken as it stands.
         api_key: Sent as a bearer token.
+        ca_file: Whose certificates it may have, where it is `https`; the system's authorities where not given.
         connect_timeout: Seconds to look up the name and connect.
         max_body_bytes: Size of an answer that is not streamed, above which it is given up.
         max_event_bytes: The same for one event of a stream.
@@ -67,6 +70,7 @@ class EngineClient:
         *,
         url: str,
         api_key: str | None = None,
+        ca_file: Path | None = None,
         connect_timeout: float = 2.0,
         max_body_bytes: int = 64 * _MEBIBYTE,
         max_event_bytes: int = 4 * _MEBIBYTE,
@@ -79,6 +83,7 @@ class EngineClient:
         }
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
+        self._ca_file = ca_file
         self._connect_timeout = connect_timeout
         self._max_body_bytes = max_body_bytes
         self._max_event_bytes = max_event_bytes
@@ -86,8 +91,9 @@ class EngineClient:
         self._open: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        context = True if self._ca_file is None else ssl.create_default_context(cafile=self._ca_file)
         self._open = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=context),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
             skip_auto_headers=("Accept",),

@@ -12,6 +12,7 @@ _TYPES: Final = {
     Code.INVALID_ARGUMENT: "invalid_request_error",
     Code.UNAUTHENTICATED: "invalid_request_error",
     Code.PERMISSION_DENIED: "invalid_request_error",
+    Code.NOT_FOUND: "invalid_request_error",
     Code.TOO_LARGE: "invalid_request_error",
     Code.RESOURCE_EXHAUSTED: "rate_limit_error",
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from steersman.router.model import NOBODY, Caller, Decision, Stages, Tier, Usage
-from steersman.router.quotas import Allowance
+from steersman.router.model import NOBODY, Caller, Decision, Reason, Stages, Tier, Usage
+from steersman.router.purse import Allowance
 
 
 @dataclass(slots=True)
@@ -19,6 +19,8 @@ class Record:
     stages: Stages = field(default_factory=Stages)
     decision: Decision | None = None
     """None when the request was refused before anything was decided."""
+    wanted_for: Reason | None = None
+    """Why the tier was wanted, where the decision's reason may tell of another tier that stood in for it."""
     usage: Usage = field(default_factory=Usage)
     finish_reason: str = ""
     served_model: str = ""

@@ -7,44 +7,34 @@ in progress finish while everything that they need still works.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import grpc
-from aiohttp import web
-
 from steersman import __version__
-from steersman.api.v1 import (
-    demand_service_pb2,
-    demand_service_pb2_grpc,
-    policy_service_pb2,
-    policy_service_pb2_grpc,
-    router_service_pb2,
-    router_service_pb2_grpc,
-)
-from steersman.identity import key_file
+from steersman.router import audit, strain
 from steersman.router.accounting import Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
 from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import policy_file
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
-from steersman.router.callers import Anybody, Callers, KeyHolders
 from steersman.router.cluster import Cluster, cluster_api
-from steersman.router.connection_age import ConnectionAge
 from steersman.router.decision_log import DecisionLog
+from steersman.router.decision_servicer import DecisionServicer
+from steersman.router.decisions import Decisions
 from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.demand_servicer import DemandServicer
 from steersman.router.dispatch import Dispatcher, Patience
+from steersman.router.fairness import FairShares
 from steersman.router.fleet import Fleet
-from steersman.router.http import HttpApi
+from steersman.router.http_decisions import DecisionHandlers
 from steersman.router.ids import new_id
+from steersman.router.knowing import known_callers
 from steersman.router.limiting import Limiter, LocalQuotas
+from steersman.router.listeners import Served, Told, grpc_api, http_api
 from steersman.router.metrics import RouterMetrics
 from steersman.router.model import Catalogue, UpstreamSpec
 from steersman.router.normalise import Limits
@@ -54,76 +44,65 @@ from steersman.router.ports import LineSink, Upstream
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
-from steersman.router.servicer import RouterServicer
 from steersman.router.sessions import SessionKeys, Sessions
-from steersman.router.settings import DecisionLogging, Dispatching, HttpServer, Identity, RouterSettings
+from steersman.router.settings import DecisionLogging, Dispatching, RouterSettings
 from steersman.router.stores import Stores, open_stores
 from steersman.router.tally import Tally
+from steersman.router.tenant_metrics import TenantMetrics
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime import telemetry
-from steersman.runtime.addresses import AddressSource
+from steersman.runtime.addresses import AddressSource, name_of
 from steersman.runtime.breaker import Breaker
+from steersman.runtime.health import Health
 from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
-from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
-from steersman.runtime.watched_file import WatchedFile
-
-log = logging.getLogger(__name__)
-
-TENANT = "default"
-"""The one tenant where callers are not told apart."""
-
-_SERVICES = (
-    router_service_pb2.DESCRIPTOR.services_by_name["RouterService"].full_name,
-    demand_service_pb2.DESCRIPTOR.services_by_name["DemandService"].full_name,
-    policy_service_pb2.DESCRIPTOR.services_by_name["PolicyService"].full_name,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What this replica tells the autoscaler and the controller."""
-
-    demand: DemandServicer
-    policies: PolicyServicer
+from steersman.runtime.tls import Wire, opened
 
 
 @asynccontextmanager
 async def app(settings: RouterSettings) -> AsyncIterator[None]:
     """A router that serves as long as the context lasts, and drains when it is left."""
     process, demand, tally = ProcessMetrics(), Demand(), Tally()
-    metrics = RouterMetrics(process)
+    metrics, health = RouterMetrics(process), Health()
+    by_tenant = TenantMetrics(process.registry, largest=settings.tenant_metrics.largest)
     async with AsyncExitStack() as stack:
         stack.enter_context(
             telemetry.tracing(
                 service="steersman-router", version=__version__, on_dropped=process.spans_dropped.inc
             )
         )
-        await stack.enter_async_context(metrics_server(settings.metrics.address, process))
-        api = await stack.enter_async_context(cluster_api(settings.kubernetes))
-        decisions = await _decision_log(stack, settings.decision_log, metrics)
+        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
+        await stack.enter_async_context(
+            metrics_server(settings.metrics.address, process, health=health, wire=wire)
+        )
+        api = await stack.enter_async_context(cluster_api(settings.kubernetes, settings.identity))
+        logged = await _decision_log(stack, settings.decision_log, metrics)
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
         )
         here = Cluster(api, settings.kubernetes, tasks, KubernetesMetrics(process.registry))
         source = await here.addresses()
-        if decisions is not None:
-            tasks.start("decision log", decisions.write)
-        stores = await open_stores(stack, tasks, settings, metrics)
-        classifier = await _classifier(stack, tasks, settings, metrics, source)
+        if logged is not None:
+            tasks.start("decision log", logged.write)
+        replica = new_id()
+        stores = await open_stores(stack, tasks, settings, metrics, replica=replica, wire=wire)
+        classifier = await _classifier(stack, tasks, settings, metrics, source, wire=wire)
+        decisions = _decisions(settings, stores, metrics, logged)
         room = _room(settings, metrics)
         upstreams = await stack.enter_async_context(
-            Upstreams(partial(_fleet, settings.dispatch, source), room)
+            Upstreams(partial(_fleet, settings.dispatch, source, wire), room)
         )
-        limiter = Limiter(
-            store=stores.quotas,
-            local=LocalQuotas(),
-            on_refused=metrics.quota_refused,
-            on_local=metrics.quota_kept_alone,
+        limiter = await stack.enter_async_context(
+            Limiter(
+                store=stores.quotas,
+                local=LocalQuotas(),
+                on_refused=metrics.quota_refused,
+                on_local=metrics.quota_kept_alone,
+            )
         )
-        tasks.start("settling of quotas", limiter.write)
+        tasks.start("settling of quotas", limiter.keep_told)
         routing = _routing(
             settings,
             limiter=limiter,
@@ -132,23 +111,29 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             classifier=classifier,
             upstreams=upstreams,
             demand=demand,
-            ledger=Ledgers((metrics, tally) if decisions is None else (metrics, tally, decisions)),
+            ledger=Ledgers((metrics, by_tenant, tally, decisions, *([] if logged is None else [logged]))),
         )
+        tasks.start("shares of the time", partial(strain.watch, routing.shares.tick))
         await _follow_policies(
             here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally
         )
         tasks.start("addresses of tiers", partial(upstreams.keep_fresh, settings.dispatch.refresh_seconds))
+        tasks.start("loads of tiers", upstreams.keep_loads_fresh)
         metrics.watch_breakers("tiers", lambda: upstreams.breakers)
-        callers = await _callers(tasks, settings.identity, metrics)
+        callers = await known_callers(stack, here, settings.identity, metrics)
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
-        await http.enter_async_context(_http(settings, routing, callers, classifier, metrics))
-        draining, replica = asyncio.Event(), new_id()
-        told = _Told(
+        handlers = DecisionHandlers(decisions, callers)
+        await http.enter_async_context(http_api(settings, routing, handlers, classifier, metrics, wire=wire))
+        draining = asyncio.Event()
+        told = Told(
+            DecisionServicer(decisions, callers),
             DemandServicer(demand, replica, draining),
             PolicyServicer(lambda: routing.catalogue, lambda: classifier.identity, tally, replica),
         )
-        await rpc.enter_async_context(_grpc(settings, routing, callers, told, process))
+        await rpc.enter_async_context(
+            grpc_api(settings, routing, callers, told, Served(process, health, wire))
+        )
         try:
             yield
         finally:
@@ -175,12 +160,27 @@ async def _decision_log(
     )
 
 
+def _decisions(
+    settings: RouterSettings, stores: Stores, metrics: RouterMetrics, logged: DecisionLog | None
+) -> Decisions:
+    """What explains decisions afterwards."""
+    return Decisions(
+        secret=settings.cache.hmac_key.get_secret_value().encode(),
+        store=stores.decisions,
+        entries=settings.decisions.local_entries,
+        ttl_seconds=settings.decisions.ttl_seconds,
+        on_feedback=[metrics.rated, *([] if logged is None else [logged.rated])],
+    )
+
+
 async def _classifier(
     stack: AsyncExitStack,
     tasks: BackgroundTasks,
     settings: RouterSettings,
     metrics: RouterMetrics,
     source: AddressSource,
+    *,
+    wire: Wire,
 ) -> TritonClassifier:
     server = settings.classifier
     classifier = TritonClassifier(
@@ -194,6 +194,7 @@ async def _classifier(
         ),
         source=source,
         breaker=partial(Breaker, threshold=server.breaker_failures, cooldown=server.breaker_cooldown_seconds),
+        wire=wire,
     )
     await stack.enter_async_context(classifier)
     tasks.start("addresses of the classifier", classifier.keep_addresses_fresh)
@@ -259,7 +260,7 @@ def _routing(
         demand=demand,
         ledger=ledger,
         limits=Limits(requests.text_characters, requests.context_characters),
-        max_in_flight=requests.max_in_flight,
+        shares=FairShares(requests.max_in_flight),
     )
 
 
@@ -276,7 +277,8 @@ async def _follow_policies(
         await upstreams.apply({name: tier.upstream for name, tier in catalogue.tiers.items()})
         metrics.watch_demand(routing.demand, list(catalogue.tiers))
         tally.keep(catalogue.policies.values())
-        routing.catalogue = catalogue
+        before, routing.catalogue = routing.catalogue, catalogue
+        audit.policies(before, catalogue)
 
     metrics.watch_policies(lambda: routing.catalogue)
     sources = PolicySources(apply)
@@ -286,78 +288,16 @@ async def _follow_policies(
     await here.follow_policies(sources.take_resources)
 
 
-async def _callers(tasks: BackgroundTasks, settings: Identity, metrics: RouterMetrics) -> Callers:
-    if settings.key_file is None:
-        log.warning("callers are not told apart: anybody who reaches this router may use it")
-        return Anybody(TENANT)
-    holders = KeyHolders(metrics.caller_refused)
-    keys = WatchedFile("key file", settings.key_file, key_file.parse, holders.take, metrics.keys_reloaded)
-    await keys.load()
-    tasks.start("key file", keys.watch)
-    return holders
-
-
-def _fleet(settings: Dispatching, source: AddressSource, spec: UpstreamSpec) -> Fleet[Upstream]:
+def _fleet(settings: Dispatching, source: AddressSource, wire: Wire, spec: UpstreamSpec) -> Fleet[Upstream]:
     breaker = partial(
         Breaker, threshold=settings.breaker_failures, cooldown=settings.breaker_cooldown_seconds
     )
     if spec.kind == "backend":
-        return Fleet(spec.target, source, BackendUpstream.connect, breaker)
-    return Fleet(spec.target, source, partial(DirectUpstream.connect, api_key=spec.api_key), breaker)
-
-
-@asynccontextmanager
-async def _http(
-    settings: RouterSettings,
-    routing: Routing,
-    callers: Callers,
-    classifier: TritonClassifier,
-    metrics: RouterMetrics,
-) -> AsyncIterator[None]:
-    api = HttpApi(
-        routing=routing,
-        callers=callers,
-        max_messages=settings.requests.max_messages,
-        default_timeout=settings.requests.default_timeout_seconds,
-        health=lambda: {"classifier": classifier.identity is not None},
-        on_response=metrics.responded,
+        connect = partial(BackendUpstream.connect, wire=wire, name=name_of(spec.target))
+        return Fleet(spec.target, source, connect, breaker, edition=lambda: wire.edition)
+    return Fleet(
+        spec.target,
+        source,
+        partial(DirectUpstream.connect, api_key=spec.api_key, ca_file=spec.ca_file),
+        breaker,
     )
-    application = api.application(max_bytes=settings.grpc.max_message_bytes)
-    application.on_response_prepare.append(ConnectionAge(settings.http.max_connection_age_seconds))
-    runner = web.AppRunner(
-        application,
-        handler_cancellation=True,  # a caller that leaves ends the work at the engine
-        access_log=None,
-        shutdown_timeout=settings.grpc.drain_seconds,
-    )
-    await runner.setup()
-    try:
-        await _listen(runner, settings.http)
-        yield
-    finally:
-        await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, settings: HttpServer) -> None:
-    host, _, port = settings.address.rpartition(":")
-    await web.TCPSite(runner, host, int(port)).start()
-
-
-@asynccontextmanager
-async def _grpc(
-    settings: RouterSettings, routing: Routing, callers: Callers, told: _Told, process: ProcessMetrics
-) -> AsyncIterator[None]:
-    servicer = RouterServicer(
-        routing=routing,
-        callers=callers,
-        max_messages=settings.requests.max_messages,
-        default_timeout=settings.requests.default_timeout_seconds,
-    )
-
-    def register(server: grpc.aio.Server) -> None:
-        router_service_pb2_grpc.add_RouterServiceServicer_to_server(servicer, server)
-        demand_service_pb2_grpc.add_DemandServiceServicer_to_server(told.demand, server)
-        policy_service_pb2_grpc.add_PolicyServiceServicer_to_server(told.policies, server)
-
-    async with grpc_server(settings.grpc, metrics=process, services=_SERVICES, register=register):
-        yield

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ from steersman.router.model import (
     UpstreamSpec,
     WhenCold,
 )
-from steersman.router.quotas import DAY, HOUR, MINUTE, Kind, Quota, Quotas
+from steersman.router.quotas import DAY, HOUR, LEASE, MINUTE, Kind, Quota, Quotas
 from steersman.runtime import strict_yaml
 from steersman.runtime.addresses import DNS, SERVICE
 from steersman.runtime.settings import Group
@@ -46,6 +47,7 @@ _KINDS: Final[Mapping[str, tuple[Kind, float]]] = {
     "strong_calls_per_hour": (Kind.STRONG_CALLS, HOUR),
     "usd_per_day": (Kind.USD, DAY),
     "usd_per_month": (Kind.USD, 30 * DAY),
+    "concurrent_requests": (Kind.RUNNING, LEASE),
 }
 _HIGHEST_PORT: Final = 65_535
 _PORT: Final = re.compile(r"[0-9]{1,5}")
@@ -87,6 +89,8 @@ class _Upstream(Group):
     """Of an OpenAI-compatible server, with or without `/v1`."""
     api_key_env: str | None = None
     """Environment variable that holds its key."""
+    ca_file: Path | None = None
+    """File of the authorities that an `https` URL's certificate may be by; the system's where not given."""
 
     @model_validator(mode="after")
     def _has_its_address(self) -> Self:
@@ -205,6 +209,8 @@ class _Limits(Group):
     usd_per_day: Positive | None = None
     usd_per_month: Positive | None = None
     """In 30 days."""
+    concurrent_requests: Annotated[int, Field(gt=0)] | None = None
+    """Requests in progress at once, over all routers."""
     when_strong_is_spent: Literal["refuse", "weak"] = "refuse"
     """What becomes of a query for the dearest tier when `strong_calls_per_hour` are spent: it is refused, or goes to
     a cheaper tier of its policy."""
@@ -214,7 +220,9 @@ class _Limits(Group):
         given = self.model_dump(exclude_none=True, include=set(_KINDS))
         return Quotas(
             tuple(
-                Quota(name, kind, given[name], time) for name, (kind, time) in _KINDS.items() if name in given
+                Quota(name, kind, float(given[name]), time)
+                for name, (kind, time) in _KINDS.items()
+                if name in given
             ),
             weak_when_spent=self.when_strong_is_spent == "weak",
         )
@@ -229,6 +237,8 @@ class _Tenant(Group):
     """What it gets for a request without a model; the file's where not given."""
     limits: _Limits = _Limits()
     """How much it may use; any amount of what is not named."""
+    weight: Annotated[float, Field(ge=0.01, le=100.0)] = 1.0
+    """Its share of what there is too little of, held against the weights of other tenants."""
 
 
 class _File(Group):
@@ -330,6 +340,7 @@ def _rights(tenant: _Tenant) -> Rights:
         tiers=None if tenant.tiers is None else frozenset(tenant.tiers),
         default_policy=tenant.default_policy or "",
         quotas=tenant.limits.quotas,
+        weight=tenant.weight,
     )
 
 
@@ -341,7 +352,7 @@ def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:
     return Tier(
         name=name,
         model=tier.model,
-        upstream=UpstreamSpec(upstream.kind, upstream.target or upstream.url or "", key),
+        upstream=UpstreamSpec(upstream.kind, upstream.target or upstream.url or "", key, upstream.ca_file),
         price=Price(
             tier.price.input_usd_per_million_tokens,
             tier.price.output_usd_per_million_tokens,

@@ -1,4 +1,4 @@
-"""Wires what a router has only in a cluster: addresses from EndpointSlices, policies from resources.
+"""Wires what a router has only in a cluster: addresses from EndpointSlices, policies and keys as objects.
 
 Each is waited for a moment at the start, so that a router which is ready decides by the resources, and then done
 without: when the API server is away, the policy file decides and DNS finds the pods.
@@ -11,18 +11,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
+from steersman.identity.keys import Keyring
+from steersman.router.adapters.kubernetes_keys import KeysSecret
 from steersman.router.adapters.kubernetes_policies import ROUTING_POLICIES, follow_policies
 from steersman.router.merging import Offer
-from steersman.router.settings import Kubernetes
+from steersman.router.settings import Identity, Kubernetes
 from steersman.runtime.addresses import AddressLookup, AddressSource
-from steersman.runtime.kubernetes.api import Watchable
+from steersman.runtime.kubernetes.api import TokenReviewer, Watchable
 from steersman.runtime.kubernetes.endpoints import ENDPOINT_SLICES, EndpointAddresses
 from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.kubernetes.reflector import Objects, Reflector
 from steersman.runtime.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
+
+
+class ClusterApi(Watchable, TokenReviewer, Protocol):
+    """All that a router asks the Kubernetes API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +43,7 @@ class Cluster:
         metrics: Tell how it is.
     """
 
-    api: Watchable | None
+    api: ClusterApi | None
     settings: Kubernetes
     tasks: BackgroundTasks
     metrics: KubernetesMetrics
@@ -57,6 +64,20 @@ class Cluster:
         on_error = partial(self.metrics.failed, ROUTING_POLICIES)
         await self._start(follow_policies(self.api, self.settings.namespace, take=take, on_error=on_error))
 
+    async def follow_keys(
+        self,
+        identity: Identity,
+        *,
+        take: Callable[[Keyring], Awaitable[None]],
+        on_reload: Callable[[str], None],
+    ) -> None:
+        """Take the keys of the Secret now, and whenever it changes, where there is to be one."""
+        if self.api is None or not identity.keys_secret:
+            return
+        keys = KeysSecret(identity.keys_secret, identity.keys_entry, take, on_reload)
+        on_error = partial(self.metrics.failed, keys.resource)
+        await self._start(keys.reflector(self.api, self.settings.namespace, on_error))
+
     async def _start(self, reflector: Reflector) -> None:
         resource = reflector.resource.plural
         self.metrics.watch(reflector)
@@ -66,13 +87,14 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster_api(settings: Kubernetes) -> AsyncIterator[Watchable | None]:
+async def cluster_api(settings: Kubernetes, identity: Identity) -> AsyncIterator[ClusterApi | None]:
     """A connection to the cluster's API, where the settings want one; to be opened before the tasks that use it.
 
     Raises:
         OSError: There is no way to it.
     """
-    if not (settings.policies or settings.endpoint_slices):
+    of_callers = identity.keys_secret or identity.service_accounts.rules
+    if not (settings.policies or settings.endpoint_slices or of_callers):
         yield None
         return
     from steersman.runtime.kubernetes.client import (  # noqa: PLC0415 - a second and 26 MiB that others should not pay

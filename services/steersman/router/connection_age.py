@@ -6,7 +6,6 @@ for the same; over HTTP, the last response on an old connection says `Connection
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable
 from time import monotonic
@@ -29,14 +28,16 @@ class ConnectionAge:
     def __init__(self, seconds: float, *, clock: Callable[[], float] = monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._ends: WeakKeyDictionary[asyncio.Transport, float] = WeakKeyDictionary()
+        self._ends: WeakKeyDictionary[object, float] = WeakKeyDictionary()
 
     async def __call__(self, request: web.Request, response: web.StreamResponse) -> None:
         """Let this be the connection's last response, if it is old."""
         if request.transport is None:  # the caller has left
             return
+        # uvloop's transports over TLS cannot be referred to weakly; what encrypts for them can.
+        connection = request.get_extra_info("ssl_object") or request.transport
         now = self._clock()
-        end = self._ends.setdefault(request.transport, now + self._seconds * random.uniform(1 - _SPREAD, 1))  # noqa: S311 - spreads load, guards nothing
+        end = self._ends.setdefault(connection, now + self._seconds * random.uniform(1 - _SPREAD, 1))  # noqa: S311 - spreads load, guards nothing
         if now >= end:
             response.force_close()
             response.headers[hdrs.CONNECTION] = "close"

@@ -1,4 +1,4 @@
-"""The decision log: a line of JSON for each decided request, with its score and none of its text.
+"""The decision log: a line of JSON for each decided request, with its score and none of its text; and of each feedback.
 
 What a policy did to real traffic can be read from it, and what another would have done: `steersman calibrate` and
 `steersman replay` read it. A line holds numbers, and names that the operator or this process gave, so that nothing
@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import orjson
 
 from steersman.router.accounting import Record
+from steersman.router.decisions import Feedback
 from steersman.router.model import Decision
 from steersman.router.ports import LineSink
 from steersman.runtime.gathering import gathered
@@ -31,6 +32,9 @@ SCHEMA: Final = "steersman.decision/1"
 Outcome = Literal["written", "queue_full", "not_written"]
 """What became of a line."""
 
+FEEDBACK_SCHEMA: Final = "steersman.feedback/1"
+"""Stands in each line that tells what a caller said of an answer."""
+
 _BATCH: Final = 512
 _CLOSING_SECONDS: Final = 5.0
 
@@ -41,6 +45,14 @@ class Closed:
 
     record: Record
     decision: Decision
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What a caller said of an answer, and when, in seconds since the epoch."""
+
+    feedback: Feedback
     at: float
 
 
@@ -59,7 +71,7 @@ class DecisionLog:
     ) -> None:
         self._sink = sink
         self._sample_rate = sample_rate
-        self._queue: asyncio.Queue[Closed] = asyncio.Queue(queue)
+        self._queue: asyncio.Queue[Closed | Rated] = asyncio.Queue(queue)
         self._on_lines = on_lines
         self._failing = False
         # One thread, so that batches stay in order and the last one waits for the one before it.
@@ -83,10 +95,17 @@ class DecisionLog:
     def closed(self, record: Record) -> None:
         """See `steersman.router.accounting.Ledger`."""
         decision = record.decision
-        if decision is None or not sampled(decision.id, self._sample_rate):
-            return
+        if decision is not None and sampled(decision.id, self._sample_rate):
+            self._enqueue(Closed(record, decision, time.time()))
+
+    def rated(self, feedback: Feedback) -> None:
+        """A caller has said how good an answer was; of a decision that is not logged nobody asks."""
+        if sampled(feedback.decision.id, self._sample_rate):
+            self._enqueue(Rated(feedback, time.time()))
+
+    def _enqueue(self, entry: Closed | Rated) -> None:
         try:
-            self._queue.put_nowait(Closed(record, decision, time.time()))
+            self._queue.put_nowait(entry)
         except asyncio.QueueFull:
             self._on_lines("queue_full", 1)
 
@@ -95,7 +114,7 @@ class DecisionLog:
         while True:
             await self._write_batch(await gathered(self._queue, _BATCH))
 
-    async def _write_batch(self, batch: Sequence[Closed]) -> None:
+    async def _write_batch(self, batch: Sequence[Closed | Rated]) -> None:
         if not batch:
             return
         try:
@@ -109,8 +128,13 @@ class DecisionLog:
             self._on_lines("written", len(batch))
             self._failing = False
 
-    def _put(self, batch: Sequence[Closed]) -> None:
-        self._sink.write([line(closed, sample_rate=self._sample_rate) for closed in batch])
+    def _put(self, batch: Sequence[Closed | Rated]) -> None:
+        self._sink.write([self._line(entry) for entry in batch])
+
+    def _line(self, entry: Closed | Rated) -> bytes:
+        return (
+            feedback_line(entry) if isinstance(entry, Rated) else line(entry, sample_rate=self._sample_rate)
+        )
 
 
 def sampled(decision_id: str, rate: float) -> bool:
@@ -120,15 +144,39 @@ def sampled(decision_id: str, rate: float) -> bool:
 
 def line(closed: Closed, *, sample_rate: float) -> bytes:
     """A decision as a line of JSON. Fields are only ever added under one `SCHEMA`."""
-    record, decision = closed.record, closed.decision
-    scored, usage = decision.scored, record.usage
-    assessment = scored.assessment
+    caller = closed.record.caller
     fields = {
         "schema": SCHEMA,
-        "time": datetime.fromtimestamp(closed.at, tz=UTC).isoformat(timespec="milliseconds"),
-        "id": decision.id,
-        "tenant": record.caller.tenant,
-        "key": record.caller.key or None,
+        "time": _told(closed.at),
+        "id": closed.decision.id,
+        "tenant": caller.tenant,
+        "key": caller.key or None,
+        **facts(closed.record, closed.decision),
+        "sample_rate": sample_rate,
+    }
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def feedback_line(rated: Rated) -> bytes:
+    """What a caller said of an answer, as a line of JSON that `steersman replay --labels` reads."""
+    feedback = rated.feedback
+    fields = {
+        "schema": FEEDBACK_SCHEMA,
+        "time": _told(rated.at),
+        "id": feedback.decision.id,
+        "tenant": feedback.caller.tenant,
+        "key": feedback.caller.key or None,
+        "tier": feedback.decision.tier,
+        "quality": feedback.quality,
+    }
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def facts(record: Record, decision: Decision) -> dict[str, Any]:
+    """What there is to tell of a decision, but whose it is, as JSON has it."""
+    scored, usage = decision.scored, record.usage
+    assessment = scored.assessment
+    return {
         "policy": decision.policy.name,
         "policy_version": decision.policy.version,
         "boundaries": decision.boundaries,
@@ -153,6 +201,8 @@ def line(closed: Closed, *, sample_rate: float) -> bytes:
         "first_byte_seconds": record.first_byte_seconds and round(record.first_byte_seconds, 6),
         "retries": record.retries,
         "outcome": record.outcome,
-        "sample_rate": sample_rate,
     }
-    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _told(at: float) -> str:
+    return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="milliseconds")

@@ -18,7 +18,8 @@ from opentelemetry.trace import SpanKind
 
 from steersman.router.fleet import Fleet, Member
 from steersman.router.model import Tier
-from steersman.router.ports import Dispatch, Upstream
+from steersman.router.ports import NO_PARTY, Dispatch, Party, Upstream
+from steersman.router.refusals import Refusals
 from steersman.router.retry import RetryBudget
 from steersman.runtime import telemetry
 from steersman.runtime.deadline import Deadline
@@ -70,12 +71,14 @@ class Dispatcher:
         patience: Limits of an attempt.
         budget: For retries.
         on_retry: Told the tier and the reason of each retry.
+        refusals: Whom a tier has just refused.
     """
 
     fleets: Mapping[str, Fleet[Upstream]]
     patience: Patience
     budget: RetryBudget
     on_retry: Callable[[str, str], None] = field(default=lambda _tier, _reason: None)
+    refusals: Refusals = field(default_factory=Refusals)
 
     def is_cold(self, name: str) -> bool:
         """Whether a tier has no address at all, as one that was scaled to zero."""
@@ -90,6 +93,7 @@ class Dispatcher:
         stream: bool,
         deadline: Deadline,
         prefer: str = "",
+        party: Party = NO_PARTY,
     ) -> Answer:
         """Have a tier answer, and return when the answer has begun.
 
@@ -99,20 +103,24 @@ class Dispatcher:
             stream: Whether the body asks for a stream.
             deadline: The caller's.
             prefer: Address that is asked first while its load is near the others'.
+            party: For whom.
 
         Raises:
             Error: The request cannot be answered by this tier; Unavailable when another tier might.
         """
-        body = encode(tier.model)
+        self.refusals.check(tier.name, party.tenant)
+        errand = _Errand(encode(tier.model), stream, deadline, party)
         tried: list[str] = []
         while True:
             member = self._pick(tier, tried, prefer)
             sent_at = time.perf_counter()
             try:
-                pieces = await self._begin(tier, member, body, stream=stream, deadline=deadline)
+                pieces = await self._begin(tier, member, errand)
             except _ELSEWHERE as error:
                 tried.append(member.address)
                 if not self._again(tier, tried, error, deadline):
+                    if isinstance(error, Overloaded):
+                        self.refusals.note(tier.name, party.tenant, error)
                     raise
             else:
                 return Answer(tier, pieces, sent_at, len(tried), member.address)
@@ -134,12 +142,12 @@ class Dispatcher:
         return may
 
     async def _begin(
-        self, tier: Tier, member: Member[Upstream], body: bytes, *, stream: bool, deadline: Deadline
+        self, tier: Tier, member: Member[Upstream], errand: _Errand
     ) -> AsyncGenerator[Sequence[bytes], None]:
         """Start one attempt and wait for its first piece."""
-        if not stream:
-            return _one(await self._whole(tier, member, body, deadline))
-        pieces = self._stream(tier, member, body, deadline)
+        if not errand.stream:
+            return _one(await self._whole(tier, member, errand))
+        pieces = self._stream(tier, member, errand)
         try:
             first = await anext(pieces)
         except BaseException:
@@ -149,15 +157,13 @@ class Dispatcher:
         await anext(resumed)
         return resumed
 
-    async def _whole(
-        self, tier: Tier, member: Member[Upstream], body: bytes, deadline: Deadline
-    ) -> Sequence[bytes]:
+    async def _whole(self, tier: Tier, member: Member[Upstream], errand: _Errand) -> Sequence[bytes]:
         """One attempt at an answer that is not streamed: it comes as a whole, or not at all."""
+        deadline = errand.deadline
         with _attempt(tier, member) as (upstream, headers):
-            call = Dispatch(body, stream=False, timeout=deadline.remaining, headers=headers)
             try:
                 async with asyncio.timeout(min(self.patience.whole, deadline.remaining)):
-                    async with aclosing(upstream.generate(call)) as pieces:
+                    async with aclosing(upstream.generate(errand.dispatch(headers))) as pieces:
                         whole = [chunk async for chunks in pieces for chunk in chunks]
             except TimeoutError:
                 raise _timed_out(deadline, begun=False) from None
@@ -166,17 +172,16 @@ class Dispatcher:
             return whole
 
     async def _stream(
-        self, tier: Tier, member: Member[Upstream], body: bytes, deadline: Deadline
+        self, tier: Tier, member: Member[Upstream], errand: _Errand
     ) -> AsyncGenerator[Sequence[bytes], None]:
         """One attempt at a stream, from its start to its end."""
         patience = self.patience.first_byte
         begun = False
         with _attempt(tier, member) as (upstream, headers):
-            call = Dispatch(body, stream=True, timeout=deadline.remaining, headers=headers)
-            async with aclosing(upstream.generate(call)) as pieces:
+            async with aclosing(upstream.generate(errand.dispatch(headers))) as pieces:
                 while True:
                     try:
-                        piece = await _next(pieces, patience, deadline, begun=begun)
+                        piece = await _next(pieces, patience, errand.deadline, begun=begun)
                     except StopAsyncIteration:
                         if not begun:
                             raise _empty() from None
@@ -185,6 +190,26 @@ class Dispatcher:
                         begun, patience = True, self.patience.idle
                         member.breaker.success()
                     yield piece
+
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """What is the same in all attempts."""
+
+    body: bytes
+    stream: bool
+    deadline: Deadline
+    party: Party
+
+    def dispatch(self, headers: Mapping[str, str]) -> Dispatch:
+        """The attempt that begins now."""
+        return Dispatch(
+            self.body,
+            stream=self.stream,
+            timeout=self.deadline.remaining,
+            headers=headers,
+            party=self.party,
+        )
 
 
 @contextmanager

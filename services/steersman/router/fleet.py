@@ -2,7 +2,8 @@
 
 One channel an address, never one for all: a connection pins a pod, so that a load balancer in front would leave new
 pods idle. The choice is power of two choices on this process's own requests in flight (Mitzenmacher 2001), which
-needs no shared state and no fresh reports.
+needs no shared state and no fresh reports; where these are equal, what the two say of their load decides, if both
+have said it lately.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeVar
 
+from steersman.router.ports import Load
 from steersman.runtime.addresses import AddressSource
 from steersman.runtime.breaker import Breaker
 
@@ -39,6 +41,8 @@ C = TypeVar("C", bound=Closable)
 
 _MOST_OF_FAIR: Final = 1.25
 """So much of its fair share of the load a member may have before another one takes what prefers it."""
+STALE_SECONDS: Final = 3.0
+"""Age at which a report of a member's load tells nothing any more."""
 
 
 @dataclass(slots=True)
@@ -48,7 +52,12 @@ class Member(Generic[C]):
     address: str
     client: C
     breaker: Breaker
+    edition: int = 0
     in_flight: int = 0
+    load: Load | None = None
+    """What it last said of it."""
+    reported_at: float = -math.inf
+    """When that was, by the fleet's clock."""
 
     @contextmanager
     def lease(self) -> Iterator[C]:
@@ -70,6 +79,7 @@ class Fleet(Generic[C]):
         connect: Makes a client for an address.
         breaker: Makes a breaker for an address.
         refresh_seconds: Time between two looks at the source.
+        edition: Changes when clients should be made anew, as for new certificates; requests under way keep theirs.
         clock: Monotonic seconds.
     """
 
@@ -78,6 +88,7 @@ class Fleet(Generic[C]):
     connect: Callable[[str], Awaitable[C]]
     breaker: Callable[[], Breaker]
     refresh_seconds: float = 5.0
+    edition: Callable[[], int] = lambda: 0
     clock: Callable[[], float] = time.monotonic
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _looked_at: float = -math.inf
@@ -102,22 +113,41 @@ class Fleet(Generic[C]):
         return any(member.in_flight for member in (*self._members.values(), *self._retired))
 
     def pick(self, *, avoid: Collection[str] = (), prefer: str = "") -> Member[C] | None:
-        """The less busy of two members chosen at random, among those not avoided and not known to fail.
+        """The less busy of two members chosen at random, among those not avoided and not known to fail or to drain.
 
         Args:
             avoid: Addresses that are out of the question.
             prefer: Address that is taken while its load is near the others'.
         """
         ready = [m for m in self._members.values() if m.address not in avoid and m.breaker.ready]
+        ready = [m for m in ready if not self._drains(m)] or ready
         chosen = _near(ready, prefer)
-        if chosen is None:
+        if chosen is None and ready:
             # Sampled even where there are only two, so that members without work take turns.
-            chosen = min(
-                random.sample(ready, min(2, len(ready))), key=lambda member: member.in_flight, default=None
-            )
+            chosen = self._less_busy(*random.sample(ready, min(2, len(ready))))
         if chosen is not None and not chosen.breaker.allow():
             return None
         return chosen
+
+    def heard(self, member: Member[C], load: Load) -> None:
+        """A member has said how busy it is."""
+        member.load, member.reported_at = load, self.clock()
+
+    def _load(self, member: Member[C]) -> Load | None:
+        """What a member said of its load, unless that is stale."""
+        return member.load if self.clock() - member.reported_at < STALE_SECONDS else None
+
+    def _drains(self, member: Member[C]) -> bool:
+        load = self._load(member)
+        return load is not None and load.draining
+
+    def _less_busy(self, one: Member[C], other: Member[C] | None = None) -> Member[C]:
+        if other is None or one.in_flight < other.in_flight:
+            return one
+        if one.in_flight > other.in_flight:
+            return other
+        mine, others = self._load(one), self._load(other)
+        return other if mine and others and others.pressure < mine.pressure else one
 
     async def refresh(self, *, unless_newer: float = 0.0) -> None:
         """Look at the source once; when it cannot be asked, what is known stays.
@@ -141,8 +171,15 @@ class Fleet(Generic[C]):
             self._retired.append(self._members.pop(address))
         for address in addresses:
             if address not in self._members:
-                self._members[address] = Member(address, await self.connect(address), self.breaker())
+                await self._join(address, self.breaker())
+            elif self._members[address].edition != self.edition():
+                self._retired.append(self._members[address])
+                await self._join(address, self._members[address].breaker)
         await self._close_retired(lambda member: member.in_flight == 0)
+
+    async def _join(self, address: str, breaker: Breaker) -> None:
+        edition = self.edition()
+        self._members[address] = Member(address, await self.connect(address), breaker, edition)
 
     def _tell(self, *, found: bool) -> None:
         """Log once that there is no address, or that there is one again: it may be meant so, or be a misspelt name."""

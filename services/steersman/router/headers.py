@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from steersman.router.accounting import Record
 from steersman.router.model import Stages
-from steersman.router.quotas import Allowance, Kind, wait_for
+from steersman.router.purse import Allowance
+from steersman.router.quotas import Kind, wait_for
 
 _LIMITS = {Kind.REQUESTS: "requests", Kind.TOKENS: "tokens"}
 
@@ -41,9 +42,10 @@ def decision_headers(record: Record) -> dict[str, str]:
 def _of_quotas(allowance: Allowance) -> dict[str, str]:
     """What is left of requests and tokens, under OpenAI's names."""
     headers: dict[str, str] = {}
+    levels = allowance.levels
     for quota in allowance.quotas.all:
         if (name := _LIMITS.get(quota.kind)) is not None:
-            left = max(0.0, allowance.levels[quota.name])
+            left = max(0.0, levels[quota.name])
             headers |= {
                 f"x-ratelimit-limit-{name}": f"{quota.amount:g}",
                 f"x-ratelimit-remaining-{name}": str(int(left)),

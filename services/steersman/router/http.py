@@ -21,17 +21,18 @@ from steersman.openai_api import body, errors as openai_errors
 from steersman.router.accounting import Record
 from steersman.router.callers import Callers
 from steersman.router.choosing import model_names
+from steersman.router.edges import JSON, error_response, json_response, shown_by_request
 from steersman.router.headers import decision_headers
+from steersman.router.http_decisions import DecisionHandlers
 from steersman.router.model import Caller
 from steersman.router.routing import Request, Routing
 from steersman.router.sessions import checked_session_id
 from steersman.runtime import telemetry
 from steersman.runtime.deadline import Deadline
-from steersman.runtime.errors import Error, InvalidRequest, TooLarge, Unauthenticated
+from steersman.runtime.errors import Error, InvalidRequest, TooLarge
 
 log = logging.getLogger(__name__)
 
-_JSON = "application/json"
 _LONGEST_PATH = 100
 _CALLER_HAS_LEFT = 499
 """What is counted where no status could be told, as nginx does."""
@@ -48,6 +49,7 @@ class HttpApi:
     Args:
         routing: What does the work.
         callers: Knows who calls.
+        decisions: Serves the paths about decisions.
         max_messages: Most messages of a conversation.
         default_timeout: Seconds that a request has.
         health: Says of each part whether it works, for `/readyz`.
@@ -57,6 +59,7 @@ class HttpApi:
 
     routing: Routing
     callers: Callers
+    decisions: DecisionHandlers
     max_messages: int
     default_timeout: float
     health: Callable[[], Mapping[str, bool]]
@@ -69,6 +72,7 @@ class HttpApi:
         app.router.add_post("/v1/chat/completions", self.chat_completions)
         app.router.add_get("/v1/models", self.models)
         app.router.add_get("/v1/models/{name}", self.model)
+        self.decisions.add_to(app)
         app.router.add_get("/healthz", self.healthz)
         app.router.add_get("/readyz", self.readyz)
         app.router.add_route("*", "/{path:.*}", self.unknown)
@@ -94,20 +98,20 @@ class HttpApi:
     async def models(self, http: web.Request) -> web.Response:
         """The policies and tiers that the caller may use, as models."""
         try:
-            names = self._models_for(http)
-        except Unauthenticated as error:
-            return _error_response(error)
-        return _json({"object": "list", "data": [self._model(name) for name in names]})
+            names = await self._models_for(http)
+        except Error as error:
+            return error_response(error)
+        return json_response({"object": "list", "data": [self._model(name) for name in names]})
 
     async def model(self, http: web.Request) -> web.Response:
         """One policy or tier, as a model."""
         name = http.match_info["name"]
         try:
-            known = name in self._models_for(http)
-        except Unauthenticated as error:
-            return _error_response(error)
+            known = name in await self._models_for(http)
+        except Error as error:
+            return error_response(error)
         if known:
-            return _json(self._model(name))
+            return json_response(self._model(name))
         return _not_found("no policy or tier has this name", "model_not_found", "model")
 
     async def healthz(self, _: web.Request) -> web.Response:
@@ -117,7 +121,7 @@ class HttpApi:
     async def readyz(self, _: web.Request) -> web.Response:
         """Ready: a router that serves is, and the parts that it can do without are told apart."""
         parts = {name: "ok" if works else "degraded" for name, works in self.health().items()}
-        return _json({"status": "ready", "parts": parts})
+        return json_response({"status": "ready", "parts": parts})
 
     async def unknown(self, http: web.Request) -> web.Response:
         """Any other path or method."""
@@ -131,7 +135,7 @@ class HttpApi:
             if request.body.stream:
                 return await self._stream(request, events)
             record, answer = await self.routing.complete(request)
-            return web.Response(body=answer, content_type=_JSON, headers=decision_headers(record))
+            return web.Response(body=answer, content_type=JSON, headers=decision_headers(record))
         except ConnectionResetError:
             raise
         except Error as error:
@@ -142,15 +146,16 @@ class HttpApi:
             telemetry.fail(span, error)
             return await events.failed(Error("internal error"))
 
-    def _caller(self, http: web.Request) -> Caller:
-        return self.callers.identify(http.headers.get("Authorization"))
+    async def _caller(self, http: web.Request) -> Caller:
+        return await self.callers.identify(shown_by_request(http))
 
-    def _models_for(self, http: web.Request) -> list[str]:
-        catalogue = self.routing.catalogue
-        return model_names(catalogue, catalogue.rights(self._caller(http).tenant))
+    async def _models_for(self, http: web.Request) -> list[str]:
+        caller, catalogue = await self._caller(http), self.routing.catalogue
+        return model_names(catalogue, catalogue.rights(caller.tenant))
 
     async def _request(self, http: web.Request, received_at: float) -> Request:
-        caller = self._caller(http)  # before anything of the body is read
+        caller = await self._caller(http)  # before anything of the body is read
+        self.routing.refuse_early(caller)
         try:
             raw = await http.read()
         except web.HTTPRequestEntityTooLarge:
@@ -205,7 +210,7 @@ class _Events:
     async def failed(self, error: Error) -> web.StreamResponse:
         """Tell an error: in the stream where it has begun, and as a response of its own before that."""
         if self.response is None:
-            return _error_response(error)
+            return error_response(error)
         return await self._end(self.response, orjson.dumps({"error": openai_errors.to_object(error)}))
 
     async def _end(self, response: web.StreamResponse, last: bytes) -> web.StreamResponse:
@@ -214,22 +219,9 @@ class _Events:
         return response
 
 
-def _error_response(error: Error) -> web.Response:
-    headers = {}
-    if error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
-    return web.Response(
-        body=openai_errors.to_json(error), status=error.http_status, content_type=_JSON, headers=headers
-    )
-
-
-def _json(data: object, *, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(data), content_type=_JSON, status=status)
-
-
 def _not_found(message: str, code: str, param: str | None) -> web.Response:
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
-    return _json({"error": error}, status=404)
+    return json_response({"error": error}, status=404)
 
 
 def _threshold(header: str | None) -> float | None:

@@ -13,3 +13,8 @@ def new_id() -> str:
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
     return f"{value:032x}"
+
+
+def made_at(identifier: str) -> float:
+    """When an id was made, in seconds since the epoch."""
+    return int(identifier[:12], 16) / 1000

@@ -1,25 +1,33 @@
 """Who may use how much: quotas are claimed before a request, and settled with what it really took.
 
-The buckets are in Redis, where all replicas take from them in one round trip. While Redis is away each replica keeps
-the quotas by itself, with buckets that were full when it began to: n replicas then let through n times as much at most.
+The shared store has the buckets; each replica has a little of each in hand (`purse.py`), so that most requests ask
+nobody. Those of one tenant that have to ask do so together, one question at a time, so that what a replica says of its
+slots comes in order. While the store is away each replica keeps the quotas by itself, with buckets that were full when
+it began to: n replicas then let through n times as much at most.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from steersman.router.ports import QuotaStore, StoreUnavailable
-from steersman.router.quotas import Allowance, Amounts, Bucket, Kind, Quota, Quotas, Taken, take, wait_for
+from steersman.router.purse import ASK_AGAIN_SECONDS, Allowance, Claims, Purse
+from steersman.router.quotas import LEASE, Ask, Bucket, Kind, Quota, Quotas, Taken, take, wait_for
 from steersman.runtime.errors import Overloaded
 
-_QUEUE: Final = 4096
-"""Requests whose use waits to be settled; of more the claim stands as it is."""
 _LEAST_USD: Final = 1e-3
+"""Of money, of which nothing is claimed, any amount above nothing will do."""
 _SOONEST_SECONDS: Final = 0.1
+_TELL_SECONDS: Final = 0.1
+"""Pause between two times at which the store is told what was used."""
+_RENEW_SECONDS: Final = LEASE / 5
 
 
 @dataclass(slots=True)
@@ -33,31 +41,48 @@ class LocalQuotas:
     clock: Callable[[], float] = time.monotonic
     _buckets: dict[tuple[str, Quota], Bucket] = field(default_factory=dict)
 
-    async def take(self, tenant: str, quotas: tuple[Quota, ...], amounts: Amounts, *, owed: bool) -> Taken:
+    async def take(self, tenant: str, asks: tuple[Ask, ...]) -> Taken:
         """See `steersman.router.ports.QuotaStore`."""
         now = self.clock()
-        known = [self._buckets.get((tenant, quota), Bucket(quota.amount, now)) for quota in quotas]
-        after, taken = take(known, quotas, amounts, now=now, owed=owed)
-        self._buckets |= {(tenant, quota): bucket for quota, bucket in zip(quotas, after, strict=True)}
+        known = [self._buckets.get((tenant, ask.quota), Bucket(ask.quota.amount, now)) for ask in asks]
+        after, taken = take(known, asks, now=now)
+        self._buckets |= {(tenant, ask.quota): bucket for ask, bucket in zip(asks, after, strict=True)}
         return taken
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What a request really took."""
+@dataclass(slots=True)
+class _Desk:
+    """Where a tenant's requests wait that cannot be let in by what is in hand."""
 
-    allowance: Allowance
-    amounts: Mapping[Kind, float]
+    purse: Purse
+    waiting: deque[tuple[Claims, asyncio.Future[Allowance]]] = field(default_factory=deque)
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    serving: asyncio.Task[None] | None = None
+
+    @property
+    def claims(self) -> list[Claims]:
+        """What is waited for."""
+        return [claims for claims, allowed in self.waiting if not allowed.done()]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost with it."""
+        return self.purse.empty and not self.waiting and self.serving is None
+
+    def due(self, now: float, with_news: Collection[str]) -> bool:
+        """Whether the store has to be told something, if only that this replica still has its slots."""
+        return self.purse.tenant in with_news or now - self.purse.told_at >= _RENEW_SECONDS
 
 
 class Limiter:
-    """Claims and settles.
+    """Claims and settles; leaving its context gives back what is in hand.
 
     Args:
         store: Where all replicas' buckets are.
         local: Where this one's are while that is away.
         on_refused: Told the name of the quota that refused a request.
         on_local: Told each time that the store was done without.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -67,15 +92,27 @@ class Limiter:
         local: LocalQuotas,
         on_refused: Callable[[str], None],
         on_local: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._local = local
         self._on_refused = on_refused
         self._on_local = on_local
-        self._used: asyncio.Queue[Use] = asyncio.Queue(_QUEUE)
+        self._clock = clock
+        self._desks: dict[str, _Desk] = {}
+        self._news: set[str] = set()
+        self._has_news = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._tell(list(self._desks.values()), keep=False)
 
     async def admit(self, tenant: str, quotas: Quotas, *, tokens: int) -> Allowance | None:
-        """Let a request in; None where its tenant has no quotas.
+        """Let a request in; None where its tenant has no quotas. What is let in has to be settled.
 
         Args:
             tenant: Whose request it is.
@@ -87,26 +124,28 @@ class Limiter:
         """
         if not quotas.all:
             return None
-        most = min((each.amount for each in quotas.all if each.kind is Kind.TOKENS), default=float(tokens))
-        # Money is asked for and not taken: what a request costs is known when it has been answered.
-        claimed = {Kind.REQUESTS: 1.0, Kind.TOKENS: min(float(tokens), most), Kind.USD: 0.0}
-        taken = await self._take(tenant, quotas, claimed, owed=False)
-        if taken.short is not None:
-            short = quotas.all[taken.short]
-            self._on_refused(short.name)
-            # Of money any amount above nothing will do.
-            wanted = claimed.get(short.kind) or _LEAST_USD
-            raise _error(short, wait_for(short, taken.levels[taken.short], wanted))
-        levels = {quota.name: level for quota, level in zip(quotas.all, taken.levels, strict=True)}
-        return Allowance(tenant, quotas, claimed, levels)
+        desk, now = self._desk(tenant, quotas), self._clock()
+        purse = desk.purse
+        claims = purse.claims(tokens)
+        if purse.covers(claims, now):
+            if now - purse.told_at >= ASK_AGAIN_SECONDS:
+                self._has_news_of(tenant)
+            return purse.draw(claims, now)
+        if (short := purse.short(claims, now)) is not None:
+            raise self._refusal(purse, short, now, claims[short])
+        return await self._asked(desk, claims)
 
-    def refuse(self, quota: Quota, allowance: Allowance) -> Overloaded:
-        """The error for a request that cannot have one of what a quota allows."""
-        self._on_refused(quota.name)
-        return _error(quota, wait_for(quota, allowance.levels[quota.name], 1.0))
+    def refuse(self, short: int, allowance: Allowance) -> Overloaded:
+        """The error for a request that cannot have one of what a quota allows.
+
+        Args:
+            short: The quota, by its place.
+            allowance: What the request was let in with.
+        """
+        return self._refusal(allowance.purse, short, self._clock(), 1.0)
 
     def settle(self, allowance: Allowance, *, tokens: float | None, usd: float, strong: bool) -> None:
-        """Put right what was claimed, soon and off the request's path.
+        """Put right what was claimed, and give the slot back; others hear of it soon.
 
         Args:
             allowance: What the request was let in with.
@@ -114,36 +153,102 @@ class Limiter:
             usd: What it cost.
             strong: Whether the dearest tier answered.
         """
-        more = 0.0 if tokens is None else tokens - allowance.claimed[Kind.TOKENS]
-        amounts = {Kind.TOKENS: more, Kind.USD: usd, Kind.STRONG_CALLS: float(strong)}
-        if any(amounts[quota.kind] for quota in allowance.quotas.all if quota.kind in amounts):
-            try:
-                self._used.put_nowait(Use(allowance, amounts))
-            except asyncio.QueueFull:
-                self._on_local()
+        purse = allowance.purse
+        more = 0.0 if tokens is None else tokens - allowance.tokens
+        purse.settle(tokens=more, usd=usd, strong=strong)
+        if purse.news:
+            self._has_news_of(purse.tenant)
 
-    async def write(self) -> None:
-        """Settle what waits, again and again; for a background task."""
+    async def keep_told(self) -> None:
+        """Tell the store what was used and what is not needed, again and again; for a background task."""
         while True:
-            await self.settle_next()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_RENEW_SECONDS):
+                    await self._has_news.wait()
+            await asyncio.sleep(_TELL_SECONDS)
+            self._has_news.clear()
+            names, self._news = self._news, set()
+            now = self._clock()
+            await self._tell([desk for desk in self._desks.values() if desk.due(now, names)])
 
-    async def settle_next(self) -> None:
-        """Settle what has waited longest, or what comes next."""
-        use = await self._used.get()
-        await self._take(use.allowance.tenant, use.allowance.quotas, use.amounts, owed=True)
+    async def tell(self) -> None:
+        """Tell the store everything now."""
+        await self._tell(list(self._desks.values()))
 
-    async def _take(self, tenant: str, quotas: Quotas, amounts: Mapping[Kind, float], *, owed: bool) -> Taken:
-        ordered = tuple(amounts.get(quota.kind) for quota in quotas.all)
+    def _has_news_of(self, tenant: str) -> None:
+        self._news.add(tenant)
+        self._has_news.set()
+
+    async def _tell(self, desks: Sequence[_Desk], *, keep: bool = True) -> None:
+        for desk in desks:
+            if desk.idle:
+                self._desks.pop(desk.purse.tenant, None)
+                continue
+            async with desk.asking:
+                await self._ask(desk.purse, desk.purse.asks((), keep=keep))
+
+    def _desk(self, tenant: str, quotas: Quotas) -> _Desk:
+        found = self._desks.get(tenant)
+        if found is None:
+            found = self._desks[tenant] = _Desk(Purse(tenant, quotas))
+        elif found.purse.quotas is not quotas:
+            found.purse.adopt(quotas)
+        return found
+
+    async def _asked(self, desk: _Desk, claims: Claims) -> Allowance:
+        """What the store lets a request in with, which is asked for together with all that wait."""
+        allowed: asyncio.Future[Allowance] = asyncio.get_running_loop().create_future()
+        desk.waiting.append((claims, allowed))
+        if desk.serving is None:
+            desk.serving = asyncio.ensure_future(self._serve(desk))
         try:
-            return await self._store.take(tenant, quotas.all, ordered, owed=owed)
+            return await allowed
+        except asyncio.CancelledError:
+            if allowed.done() and not allowed.cancelled() and allowed.exception() is None:
+                self.settle(allowed.result(), tokens=0.0, usd=0.0, strong=False)
+            raise
+
+    async def _serve(self, desk: _Desk) -> None:
+        """Ask until nobody waits."""
+        try:
+            while claims := desk.claims:
+                async with desk.asking:
+                    await self._ask(desk.purse, desk.purse.asks(claims))
+                self._answer(desk, self._clock())
+        finally:
+            desk.serving = None
+            for _, allowed in desk.waiting:  # nobody, unless this has failed
+                allowed.cancel()
+
+    def _answer(self, desk: _Desk, now: float) -> None:
+        """Let in or refuse who waits, in order, as far as can be told; of the others the first is asked for next."""
+        later = deque[tuple[Claims, asyncio.Future[Allowance]]]()
+        for claims, allowed in desk.waiting:
+            if allowed.done():
+                continue
+            if (short := desk.purse.short(claims, now)) is not None:
+                allowed.set_exception(self._refusal(desk.purse, short, now, claims[short]))
+            elif desk.purse.holds(claims):
+                allowed.set_result(desk.purse.draw(claims, now))
+            else:
+                later.append((claims, allowed))
+        desk.waiting = later
+
+    async def _ask(self, purse: Purse, asks: tuple[Ask, ...]) -> None:
+        try:
+            taken = await self._store.take(purse.tenant, asks)
         except StoreUnavailable:
             self._on_local()
-            return await self._local.take(tenant, quotas.all, ordered, owed=owed)
+            taken = await self._local.take(purse.tenant, asks)
+        purse.took(asks, taken, self._clock())
 
-
-def _error(quota: Quota, seconds: float) -> Overloaded:
-    return Overloaded(
-        f"the tenant's {quota.name} of {quota.amount:g} are used up",
-        reason=quota.name.upper(),
-        retry_after_seconds=max(seconds, _SOONEST_SECONDS),
-    )
+    def _refusal(self, purse: Purse, short: int, now: float, claim: float | None) -> Overloaded:
+        quota = purse.quotas.all[short]
+        self._on_refused(quota.name)
+        seconds = wait_for(quota, purse.left(short, now), claim or _LEAST_USD)
+        at_once = quota.kind is Kind.RUNNING
+        return Overloaded(
+            f"the tenant's {quota.name} of {quota.amount:g} are {'in progress' if at_once else 'used up'}",
+            reason=quota.name.upper(),
+            retry_after_seconds=max(seconds, _SOONEST_SECONDS),
+        )

@@ -6,9 +6,13 @@ import math
 from typing import Final, cast
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from steersman.api.v1 import decision_pb2, router_service_pb2
+from steersman.api.v1 import decision_pb2, decision_service_pb2, router_service_pb2
+from steersman.router import explaining
 from steersman.router.accounting import Record
+from steersman.router.explaining import Rule
+from steersman.router.ids import made_at
 from steersman.router.model import CacheState, ClassifierId, Reason, Stages
 
 _REASONS: Final = {
@@ -20,6 +24,13 @@ _REASONS: Final = {
 _CACHE: Final = {
     state: cast("decision_pb2.CacheState", decision_pb2.CacheState.Value(f"CACHE_STATE_{state.name}"))
     for state in CacheState
+}
+_RULES: Final = {
+    rule: cast(
+        "decision_service_pb2.DecisionRule",
+        decision_service_pb2.DecisionRule.Value(f"DECISION_RULE_{rule.name}"),
+    )
+    for rule in Rule
 }
 
 
@@ -51,6 +62,25 @@ def decision(record: Record) -> decision_pb2.Decision:
     if scored.classifier is not None:
         message.classifier.CopyFrom(classifier(scored.classifier))
     return message
+
+
+def explanation(record: Record) -> decision_service_pb2.ExplainDecisionResponse:
+    """A decision and what led to it."""
+    made = explaining.decided(record)
+    limit = made.policy.out_of_domain
+    decided = Timestamp()
+    decided.FromMilliseconds(round(made_at(made.id) * 1000))
+    return decision_service_pb2.ExplainDecisionResponse(
+        sentence=explaining.sentence(record),
+        decision=decision(record),
+        rule=_RULES[explaining.rule_of(record)],
+        tiers=made.policy.tiers,
+        own_threshold=made.boundaries != made.policy.boundaries,
+        novelty_limit=limit.novelty if limit else None,
+        decide_time=decided,
+        outcome=record.outcome,
+        summary=summary(record),
+    )
 
 
 def classifier(identity: ClassifierId) -> decision_pb2.Classifier:

@@ -15,6 +15,7 @@ from opentelemetry.util.types import AttributeValue
 from prometheus_client import Counter, Gauge, Histogram
 
 from steersman.router.accounting import Record
+from steersman.router.decisions import Feedback
 from steersman.router.demand import Demand
 from steersman.router.model import Catalogue, Decision, Stages
 from steersman.router.waiting import Outcome, WaitingRoom
@@ -105,6 +106,18 @@ class RouterMetrics:
             "Sessions that were not written to Redis.",
             registry=registry,
         )
+        self._decision_writes_dropped = Counter(
+            "steersman_decision_writes_dropped",
+            "Decisions that were not written to Redis; only the replica that made them can explain them.",
+            registry=registry,
+        )
+        self._feedback = Histogram(
+            "steersman_feedback_quality",
+            "What callers said of answers, from 0 to 1, by the tier that answered.",
+            ("tier",),
+            buckets=(0.0, 0.25, 0.5, 0.75, 1.0),
+            registry=registry,
+        )
         self._decision_log_lines = Counter(
             "steersman_decision_log_lines",
             "Lines of the decision log: written, or why they were not.",
@@ -123,10 +136,22 @@ class RouterMetrics:
             ("outcome",),
             registry=registry,
         )
+        self._certificate_rule_reloads = Counter(
+            "steersman_certificate_rule_reloads",
+            "Changes of the file of rules about client certificates, taken or refused.",
+            ("outcome",),
+            registry=registry,
+        )
         self._callers_refused = Counter(
             "steersman_callers_refused",
-            "Requests without a valid API key, by what was wrong: missing, unknown, expired, revoked.",
+            "Requests of callers who are not known, by what was wrong: missing, unknown, expired, revoked, token.",
             ("why",),
+            registry=registry,
+        )
+        self._token_reviews = Counter(
+            "steersman_token_reviews",
+            "Reviews of ServiceAccounts' tokens: known, denied, failed, or stale where an older one stood in.",
+            ("outcome",),
             registry=registry,
         )
         self._quota_refusals = Counter(
@@ -206,6 +231,14 @@ class RouterMetrics:
         """Sessions were not written to Redis."""
         self._session_writes_dropped.inc(number)
 
+    def decision_writes_dropped(self, number: int) -> None:
+        """Decisions were not written to Redis."""
+        self._decision_writes_dropped.inc(number)
+
+    def rated(self, feedback: Feedback) -> None:
+        """A caller has said how good an answer was."""
+        self._feedback.labels(feedback.decision.tier).observe(feedback.quality)
+
     def decisions_logged(self, outcome: str, number: int) -> None:
         """Lines were written to the decision log, or dropped."""
         self._decision_log_lines.labels(outcome).inc(number)
@@ -218,9 +251,17 @@ class RouterMetrics:
         """The file of API keys has changed, and was taken or refused."""
         self._key_reloads.labels(outcome).inc()
 
+    def certificate_rules_reloaded(self, outcome: str) -> None:
+        """The file of rules about client certificates has changed, and was taken or refused."""
+        self._certificate_rule_reloads.labels(outcome).inc()
+
     def caller_refused(self, why: str) -> None:
         """A caller showed no valid key."""
         self._callers_refused.labels(why).inc()
+
+    def token_reviewed(self, outcome: str) -> None:
+        """The API server was asked about a token."""
+        self._token_reviews.labels(outcome).inc()
 
     def quota_refused(self, name: str) -> None:
         """A request was refused, because a quota was used up."""

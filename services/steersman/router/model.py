@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 from typing import Final, Literal
 
 from steersman.router.quotas import NO_QUOTAS, Quotas
@@ -154,6 +155,7 @@ class UpstreamSpec:
     target: str
     """For a backend what an address source understands; for openai a base URL."""
     api_key: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +256,7 @@ class Caller:
 
     tenant: str
     key: str = ""
-    """Id of the API key that was shown."""
+    """Id of the API key that was shown, or NAMESPACE/NAME of the ServiceAccount whose token it was."""
 
 
 NOBODY: Final = Caller("")
@@ -273,6 +275,8 @@ class Rights:
     """What a request without a model gets; the catalogue's where empty."""
     quotas: Quotas = NO_QUOTAS
     """How much it may use."""
+    weight: float = 1.0
+    """Its share of what there is too little of, held against those of others."""
 
     def allow_policy(self, policy: Policy) -> bool:
         """Whether the policy and all of its tiers may be used."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from steersman.router.model import Assessment, ClassifierId, Reason, Session
-from steersman.router.quotas import Amounts, Quota, Taken
+from steersman.router.quotas import Ask, Taken
 
 V = TypeVar("V")
 
@@ -48,10 +48,10 @@ class SharedStore(Protocol[V]):
 
 
 class QuotaStore(Protocol):
-    """The token buckets of all tenants."""
+    """The token buckets and slots of all tenants."""
 
-    async def take(self, tenant: str, quotas: tuple[Quota, ...], amounts: Amounts, *, owed: bool) -> Taken:
-        """Take of several buckets at once; see `steersman.router.quotas.take`.
+    async def take(self, tenant: str, asks: tuple[Ask, ...]) -> Taken:
+        """Take of several quotas at once; see `steersman.router.quotas.take`.
 
         Raises:
             StoreUnavailable: The store did not answer in time, or is known not to; nothing may have been taken.
@@ -97,6 +97,35 @@ class LineSink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """How busy a pod says that it is, with the requests of all routers."""
+
+    waiting: int
+    running: int
+    slots: int
+    """Requests that its engine works on at once."""
+    draining: bool = False
+    """Whether it takes no new requests."""
+
+    @property
+    def pressure(self) -> float:
+        """Requests for each slot."""
+        return (self.waiting + self.running) / max(1, self.slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """For whom something is done, where there may be too little for all."""
+
+    tenant: str = ""
+    weight: float = 1.0
+
+
+NO_PARTY: Final = Party()
+"""Where nobody is told apart."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dispatch:
     """One attempt at an answer."""
 
@@ -107,6 +136,8 @@ class Dispatch:
     """Seconds that are left until the caller's deadline."""
     headers: Mapping[str, str]
     """Trace context for the next hop."""
+    party: Party = NO_PARTY
+    """For whom it is; told to backends, and to nobody else."""
 
 
 class Upstream(Protocol):
@@ -124,6 +155,10 @@ class Upstream(Protocol):
             Error: One of `steersman.runtime.errors`: Unavailable and Overloaded before the first chunk may be tried
                 elsewhere; BrokenOff after it may not.
         """
+        ...
+
+    async def load(self) -> Load | None:
+        """How busy it says that it is, within half a second; None where it does not say."""
         ...
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
+from typing import Final
 
 from steersman.openai_api.answer import Reading, StreamReading
 from steersman.openai_api.body import ChatBody
@@ -19,21 +20,14 @@ from steersman.router.accounting import Ledger, Record
 from steersman.router.delivery import Delivery, Order
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Answer
+from steersman.router.fairness import FairShares
 from steersman.router.ids import new_id
 from steersman.router.limiting import Limiter
-from steersman.router.model import (
-    Caller,
-    Catalogue,
-    Decision,
-    Needs,
-    Policy,
-    Reason,
-    Scored,
-    Session,
-    Usage,
-)
+from steersman.router.model import Caller, Catalogue, Decision, Needs, Policy, Reason, Scored, Session, Usage
 from steersman.router.normalise import Limits, routed_text
-from steersman.router.quotas import Allowance, Kind
+from steersman.router.ports import Party
+from steersman.router.purse import Allowance
+from steersman.router.quotas import Kind
 from steersman.router.scoring import Scorer
 from steersman.router.sessions import Conversation, Sessions
 from steersman.runtime.deadline import Deadline
@@ -43,6 +37,8 @@ from steersman.runtime.errors import (
     Overloaded,
     Unavailable,
 )
+
+_FULL: Final = "ROUTER_FULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ class Routing:
         demand: Counts what is wanted.
         ledger: Takes the record of each request.
         limits: Bounds of the routed text.
-        max_in_flight: Requests at once; one more is refused.
+        shares: Say whose requests are let in when there are too many.
     """
 
     catalogue: Catalogue
@@ -103,7 +99,21 @@ class Routing:
     demand: Demand
     ledger: Ledger
     limits: Limits
-    max_in_flight: int
+    shares: FairShares
+
+    def refuse_early(self, caller: Caller) -> None:
+        """To be asked by an edge as soon as it knows who calls, before it reads what is asked.
+
+        Raises:
+            Overloaded: There is no room or no time for a request of this tenant.
+        """
+        weight = self.catalogue.rights(caller.tenant).weight
+        if self.shares.has_room(caller.tenant, weight) and self.shares.has_time(caller.tenant, weight):
+            return
+        with self.demand.of_router() as want:
+            want.unmet()
+        self.ledger.closed(Record(caller, outcome=_FULL))
+        raise _full()
 
     async def route(self, request: Request) -> Record:
         """Decide which tier should answer, and call none."""
@@ -142,10 +152,11 @@ class Routing:
     @contextmanager
     def _admitted(self, request: Request) -> Iterator[Record]:
         """The record of a request that is let in; it is closed whichever way the request ends."""
-        record = Record(request.caller)
+        record, tenant = Record(request.caller), request.caller.tenant
+        weight = self.catalogue.rights(tenant).weight
         try:
-            self._check_room(request)
-            with self.demand.of_router() as want:
+            self._check_room(request, weight)
+            with self.shares.entered(tenant, weight), self.demand.of_router() as want:
                 want.runs()
                 yield record
         except BaseException as error:
@@ -169,11 +180,11 @@ class Routing:
             strong=begun and made is not None and self.catalogue.is_strong(made.tier),
         )
 
-    def _check_room(self, request: Request) -> None:
-        if self.demand.router.running >= self.max_in_flight:
+    def _check_room(self, request: Request, weight: float) -> None:
+        if not self.shares.has_room(request.caller.tenant, weight):
             with self.demand.of_router() as want:
                 want.unmet()
-            raise Overloaded("this router has too many requests in progress", reason="ROUTER_FULL")
+            raise _full()
         if request.deadline.passed:
             raise DeadlineExceeded("the deadline has passed already")
 
@@ -208,7 +219,7 @@ class Routing:
         tier, reason = self._within_budget(choice, chosen.policy, record.allowance, catalogue, needs)
         truncated = text.truncated or (scored.assessment is not None and scored.assessment.truncated)
         decision = Decision(new_id(), tier, tier, reason, chosen.policy, chosen.boundaries, scored, truncated)
-        record.decision = decision
+        record.decision, record.wanted_for = decision, reason
         record.stages.decide = time.perf_counter() - started
         return Plan(catalogue, decision, needs, sitting)
 
@@ -293,6 +304,8 @@ class Routing:
             return request.body.encode(model, stream=stream)
 
         before = plan.sitting and plan.sitting.before
+        tenant = request.caller.tenant
+        party = Party(tenant, plan.catalogue.rights(tenant).weight)
 
         def send(name: str) -> Awaitable[Answer]:
             return self.delivery.dispatcher.send(
@@ -301,12 +314,17 @@ class Routing:
                 stream=stream,
                 deadline=request.deadline,
                 prefer=before.address if before else "",
+                party=party,
             )
 
         def size() -> int:
             return len(encode(tiers[decision.tier].model))
 
         return Order(decision.tier, others, decision.policy.when_cold, request.deadline, size, send)
+
+
+def _full() -> Overloaded:
+    return Overloaded("this router has too many requests in progress", reason=_FULL)
 
 
 def _before(sitting: Sitting | None) -> rule.Before | None:

@@ -16,6 +16,7 @@ from steersman.openai_api import answer, body
 from steersman.openai_api.body import ChatBody
 from steersman.router import messages
 from steersman.router.callers import Callers
+from steersman.router.edges import shown_by_call
 from steersman.router.routing import Request, Routing
 from steersman.router.sessions import checked_session_id
 from steersman.runtime.deadline import Deadline
@@ -49,14 +50,15 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
 
     async def Route(self, request: pb.RouteRequest, context: _Context) -> pb.RouteResponse:
         """Decide, and call no tier."""
-        record = await self.routing.route(self._request(request, context))
+        record = await self.routing.route(await self._request(request, context))
         return pb.RouteResponse(decision=messages.decision(record), overhead=messages.overhead(record.stages))
 
     async def Chat(self, request: pb.ChatRequest, context: _Context) -> AsyncIterator[pb.ChatResponse]:
         """Answer as a stream."""
         typed = request.WhichOneof("input") == "conversation"
         first = True
-        async with aclosing(self.routing.stream(self._request(request, context))) as items:
+        asked = await self._request(request, context)
+        async with aclosing(self.routing.stream(asked)) as items:
             async for record, chunks in items:
                 response = pb.ChatResponse()
                 if first:
@@ -72,7 +74,7 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
 
     async def Complete(self, request: pb.CompleteRequest, context: _Context) -> pb.CompleteResponse:
         """Answer in one message."""
-        record, raw = await self.routing.complete(self._request(request, context))
+        record, raw = await self.routing.complete(await self._request(request, context))
         response = pb.CompleteResponse(decision=messages.decision(record), summary=messages.summary(record))
         if request.WhichOneof("input") == "conversation":
             response.text = answer.text_of_completion(raw)
@@ -80,9 +82,10 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             response.openai_body = raw
         return response
 
-    def _request(self, request: _AnyRequest, context: _Context) -> Request:
+    async def _request(self, request: _AnyRequest, context: _Context) -> Request:
         received_at = time.perf_counter()
-        caller = self.callers.identify(_authorization(context))
+        caller = await self.callers.identify(shown_by_call(context))
+        self.routing.refuse_early(caller)
         chat = self._body(request)
         left: float | None = context.time_remaining()  # None without a deadline, whatever its type says
         return Request(
@@ -106,13 +109,6 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
                 return body.of_data(data, max_messages=self.max_messages)
             case _:
                 raise InvalidRequest("input", "give a conversation or an openai_body")
-
-
-def _authorization(context: _Context) -> str | None:
-    for key, value in context.invocation_metadata() or ():
-        if key == "authorization":
-            return str(value)
-    return None
 
 
 def _typed_messages(conversation: chat_pb2.Conversation) -> list[dict[str, str]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
+from steersman.identity.key_file import TENANT_PATTERN
 from steersman.runtime.settings import Address, Group, GrpcServer, ProcessSettings, Seconds
 
 Count = Annotated[int, Field(gt=0)]
@@ -40,7 +41,8 @@ class Requests(Group):
     max_messages: Count = 2048
     """Most messages of a conversation; more are INVALID_ARGUMENT."""
     max_in_flight: Count = 4096
-    """Requests in progress at once; one more is RESOURCE_EXHAUSTED."""
+    """Requests in progress at once; one more is RESOURCE_EXHAUSTED. The last eighth is for tenants that have less than
+    their share of them."""
     default_timeout_seconds: Seconds = 300.0
     """Deadline of a request that brings none."""
     text_characters: Count = 7500
@@ -106,6 +108,15 @@ class SessionMemory(Group):
     """Conversations that this process remembers itself."""
 
 
+class DecisionMemory(Group):
+    """Decisions that can be explained: in this process, and in the Redis of the decision cache."""
+
+    ttl_seconds: Count = 3600
+    """How long one can be explained, and an answer be rated."""
+    local_entries: Count = 10_000
+    """Decisions that this process remembers itself."""
+
+
 class Dispatching(Group):
     """How requests get to engines."""
 
@@ -144,12 +155,59 @@ class DecisionLogging(Group):
     """Decisions that wait to be written; more are dropped and counted."""
 
 
+class TenantMetrics(Group):
+    """Metrics by tenant."""
+
+    largest: Count = 20
+    """Tenants with series of their own, the largest by requests; all others are counted together as `other`."""
+
+
+Pattern = Annotated[str, Field(pattern=r"^[a-z0-9.*-]{1,253}$")]
+
+
+class ServiceAccountRule(Group):
+    """Whose requests some ServiceAccounts make."""
+
+    namespace: Pattern
+    """Name of their namespace, or a pattern with `*`."""
+    name: Pattern = "*"
+    """Their name, or a pattern with `*`."""
+    tenant: Annotated[str, Field(pattern=rf"{TENANT_PATTERN}|^$")] = ""
+    """The tenant; where empty, the one that is called as the namespace."""
+
+
+class ServiceAccounts(Group):
+    """Callers known by the tokens of their Kubernetes ServiceAccounts."""
+
+    rules: tuple[ServiceAccountRule, ...] = ()
+    """The first that covers a ServiceAccount counts; without any, tokens are not taken."""
+    audience: Annotated[str, Field(min_length=1)] = "steersman"
+    """For whom a token must have been made."""
+    fresh_seconds: Seconds = 60.0
+    """How long the API server's word on a token is good; a ServiceAccount that is deleted is known for so long."""
+    stale_seconds: Seconds = 600.0
+    """How long it is good while the API server is away."""
+    timeout_seconds: Seconds = 1.0
+    """Time that the API server has to answer."""
+    entries: Count = 10_000
+    """Tokens that are remembered, as hashes."""
+
+
 class Identity(Group):
-    """How callers are known."""
+    """How callers are known. Without any of it they are not told apart: anybody who reaches the router may use it."""
 
     key_file: Path | None = None
-    """File of API keys, as `steersman keys` writes it; read again when it changes. Without it callers are not told
-    apart, and anybody who reaches the router may use it."""
+    """File of API keys, as `steersman keys` writes it; read again when it changes."""
+    keys_secret: str = ""
+    """Secret of the router's namespace with such a file, followed by the Kubernetes API, so that a change takes effect
+    at once. The file above, where there is one, counts until the Secret has been heard of."""
+    keys_entry: str = "keys.yaml"
+    """Name of the file in that Secret."""
+    certificate_file: Path | None = None
+    """File of rules by which client certificates belong to tenants; read again when it changes. Needs TLS with clients
+    verified."""
+    service_accounts: ServiceAccounts = ServiceAccounts()
+    """Callers known by the tokens of their ServiceAccounts."""
 
 
 class Kubernetes(Group):
@@ -194,8 +252,18 @@ class RouterSettings(ProcessSettings):
     classifier: ClassifierServer = ClassifierServer()
     cache: DecisionCache = Field(default_factory=DecisionCache)
     sessions: SessionMemory = SessionMemory()
+    decisions: DecisionMemory = DecisionMemory()
     dispatch: Dispatching = Dispatching()
     decision_log: DecisionLogging = DecisionLogging()
     kubernetes: Kubernetes = Kubernetes()
     waiting_room: Waiting = Waiting()
     identity: Identity = Identity()
+    tenant_metrics: TenantMetrics = TenantMetrics()
+
+    @model_validator(mode="after")
+    def _private(self) -> Self:
+        if self.tls.folder is not None and self.cache.url.startswith("redis://"):
+            raise ValueError("with TLS on, CACHE__URL must begin with rediss:// (or unix://)")
+        if self.identity.certificate_file and not (self.tls.folder and self.tls.verify_clients):
+            raise ValueError("IDENTITY__CERTIFICATE_FILE needs TLS__FOLDER, and clients verified")
+        return self

@@ -11,13 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from steersman.router.fleet import SOON_SECONDS, Fleet
+from steersman.router.fleet import SOON_SECONDS, Fleet, Member
 from steersman.router.model import UpstreamSpec
 from steersman.router.ports import Upstream
 from steersman.router.waiting import WaitingRoom
 from steersman.runtime.breaker import Breaker
 
 _LOOK_SECONDS: Final = 0.5
+_LOAD_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -78,6 +79,17 @@ class Upstreams:
             await self._look(list(self.fleets))
             await self._close_idle()
 
+    async def keep_loads_fresh(self) -> None:
+        """Have all pods say how busy they are, every second; for a background task."""
+        while True:
+            await asyncio.sleep(_LOAD_SECONDS)
+            await self.ask_for_loads()
+
+    async def ask_for_loads(self) -> None:
+        """Ask all at once, where there are several to choose from; one that does not answer tells nothing."""
+        choices = [fleet for fleet in self.fleets.values() if len(fleet.members) > 1]
+        await asyncio.gather(*(_ask_for_load(fleet, member) for fleet in choices for member in fleet.members))
+
     async def look(self, name: str) -> None:
         """Look for the addresses of a tier that does not answer: its last one may have left since the last look.
 
@@ -106,3 +118,9 @@ class Upstreams:
         for fleet in [each for each in self._leaving if not each.busy]:
             self._leaving.remove(fleet)
             await fleet.close()
+
+
+async def _ask_for_load(fleet: Fleet[Upstream], member: Member[Upstream]) -> None:
+    load = await member.client.load()
+    if load is not None:
+        fleet.heard(member, load)

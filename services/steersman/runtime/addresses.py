@@ -57,6 +57,13 @@ class AddressLookup:
         return sorted({joined(*address[:2]) for *_, address in found})
 
 
+def name_of(target: str) -> str | None:
+    """The name that all addresses of a target share, which is in their certificates; None where each has its own."""
+    if not target.startswith((DNS, SERVICE)):
+        return None
+    return target.removeprefix(DNS).removeprefix(SERVICE).rpartition(":")[0]
+
+
 def joined(host: object, port: object) -> str:
     """An address as HOST:PORT, with brackets where the host is of IP version 6."""
     return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

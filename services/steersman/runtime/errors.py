@@ -5,6 +5,7 @@
     │   └── UnknownModel    it names no policy and no tier
     ├── Unauthenticated     nobody knows the caller
     ├── Forbidden           the caller is known, and may not
+    ├── NotFound            there is nothing of this id that the caller may see
     ├── TooLarge            it is over a documented limit
     ├── Overloaded          refused for now; says when to come back
     ├── Unavailable         what would answer cannot be reached
@@ -32,6 +33,7 @@ class Code(Enum):
     INVALID_ARGUMENT = auto()
     UNAUTHENTICATED = auto()
     PERMISSION_DENIED = auto()
+    NOT_FOUND = auto()
     TOO_LARGE = auto()
     RESOURCE_EXHAUSTED = auto()
     UNAVAILABLE = auto()
@@ -45,6 +47,7 @@ HTTP_STATUS: Final = {
     Code.INVALID_ARGUMENT: 400,
     Code.UNAUTHENTICATED: 401,
     Code.PERMISSION_DENIED: 403,
+    Code.NOT_FOUND: 404,
     Code.TOO_LARGE: 413,
     Code.RESOURCE_EXHAUSTED: 429,
     Code.UNAVAILABLE: 503,
@@ -115,6 +118,13 @@ class Forbidden(Error):
 
     code = Code.PERMISSION_DENIED
     default_reason = "FORBIDDEN"
+
+
+class NotFound(Error):
+    """There is nothing of this id, or nothing that the caller may know of."""
+
+    code = Code.NOT_FOUND
+    default_reason = "NOT_FOUND"
 
 
 class TooLarge(Error):

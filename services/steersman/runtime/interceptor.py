@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.trace import Span, SpanKind
 
 from steersman.runtime import rpc_errors, telemetry
+from steersman.runtime.client_names import ClientNames
 from steersman.runtime.errors import Error, InvalidRequest
 from steersman.runtime.metrics import ProcessMetrics
 
@@ -30,10 +31,16 @@ _Stream = Callable[[Any, _Context], AsyncIterator[Any]]
 
 
 class EdgeInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps each handler once, and keeps what it wrapped."""
+    """Wraps each handler once, and keeps what it wrapped.
 
-    def __init__(self, metrics: ProcessMetrics) -> None:
+    Args:
+        metrics: Where RPCs are counted.
+        client_names: Whose certificates may call; any where not given.
+    """
+
+    def __init__(self, metrics: ProcessMetrics, client_names: ClientNames | None = None) -> None:
         self._metrics = metrics
+        self._client_names = client_names
         self._wrapped: dict[str, _Handler] = {}
 
     async def intercept_service(
@@ -54,7 +61,8 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
     def _wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         if method.startswith("/grpc."):
             return handler  # health, reflection and channelz, which no one traces
-        edge = _Edge(method, self._metrics)
+        guarded = self._client_names is not None and self._client_names.guards(method)
+        edge = _Edge(method, self._metrics, self._client_names if guarded else None)
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
                 edge.unary(cast("_Unary", handler.unary_unary)),
@@ -87,15 +95,11 @@ def _lenient(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | 
     return decoded
 
 
-def _check(request: object) -> None:
-    if isinstance(request, _Undecodable):
-        raise InvalidRequest("", "the request is not a message of this method's type")
-
-
 class _Edge:
     """The edge of one method; what does not change from call to call is looked up once."""
 
-    def __init__(self, method: str, metrics: ProcessMetrics) -> None:
+    def __init__(self, method: str, metrics: ProcessMetrics, client_names: ClientNames | None) -> None:
+        self._client_names = client_names
         self._name = method.removeprefix("/")
         self._codes = {
             code: metrics.rpcs.labels(method=self._name, code=code.name) for code in grpc.StatusCode
@@ -108,7 +112,7 @@ class _Edge:
             span = self._begin(context)
             code = grpc.StatusCode.OK
             try:
-                _check(request)
+                self._check(request, context)
                 return await handle(request, context)
             except BaseException as error:  # noqa: BLE001 - the edge: every outcome is counted, then told or raised
                 code = self._code(error)
@@ -125,7 +129,7 @@ class _Edge:
             code = grpc.StatusCode.OK
             responses = handle(request, context)
             try:
-                _check(request)
+                self._check(request, context)
                 async for response in responses:
                     yield response
             except BaseException as error:  # noqa: BLE001 - the edge: every outcome is counted, then told or raised
@@ -136,6 +140,12 @@ class _Edge:
                 self._end(span, code, started)
 
         return handled
+
+    def _check(self, request: object, context: _Context) -> None:
+        if self._client_names is not None:
+            self._client_names.check(context.auth_context())
+        if isinstance(request, _Undecodable):
+            raise InvalidRequest("", "the request is not a message of this method's type")
 
     def _begin(self, context: _Context) -> Span:
         headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}

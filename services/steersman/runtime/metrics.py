@@ -7,16 +7,21 @@ callers are never labels.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.aiohttp import make_aiohttp_handler
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+from steersman.runtime.health import Health
+from steersman.runtime.tls import PLAIN, Wire
 
 STAGE_BUCKETS: Final = (
     0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0,
@@ -40,6 +45,9 @@ ANSWER_BUCKETS: Final = (
     81.92,
 )
 """Buckets in seconds that OpenTelemetry's GenAI conventions give for operations."""
+
+
+HEALTH_PATH: Final = "/healthz"
 
 
 class ProcessMetrics:
@@ -74,6 +82,12 @@ class ProcessMetrics:
             "Spans that the collector did not take.",
             registry=self.registry,
         )
+        self.certificate_reloads = Counter(
+            "steersman_certificate_reloads",
+            "Changes of the certificates, by whether they were taken or refused.",
+            ("outcome",),
+            registry=self.registry,
+        )
         self.draining = Gauge(
             "steersman_draining", "1 while the process finishes up, else 0.", registry=self.registry
         )
@@ -83,19 +97,43 @@ class ProcessMetrics:
             registry=self.registry,
         )
 
+    def certificates_reloaded(self, outcome: str) -> None:
+        """Count a change of the certificates: `taken` or `refused`."""
+        self.certificate_reloads.labels(outcome).inc()
+
 
 @asynccontextmanager
-async def metrics_server(address: str, metrics: ProcessMetrics) -> AsyncIterator[str]:
-    """Serve `/metrics` while the context lasts; yields the address it listens on, as HOST:PORT."""
+async def metrics_server(
+    address: str, metrics: ProcessMetrics, *, health: Health | None = None, wire: Wire = PLAIN
+) -> AsyncIterator[str]:
+    """Serve `/metrics`, and `/healthz` where there is health to tell, while the context lasts.
+
+    Where clients must show certificates, whoever asks for health need not: kubelet has none.
+
+    Yields:
+        The address it listens on, as HOST:PORT.
+    """
     host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
     metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
-    app = web.Application()
+    app = web.Application(middlewares=[_known_only] if wire.verifies_clients else [])
+    if health is not None:
+        app.router.add_get(HEALTH_PATH, health.over_http)
     app.router.add_get("/metrics", make_aiohttp_handler(registry=metrics.registry))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, int(port)).start()
+        context = wire.server_context(certificates=ssl.CERT_OPTIONAL if wire.verifies_clients else None)
+        await web.TCPSite(runner, host, int(port), ssl_context=context).start()
         yield f"{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+@web.middleware
+async def _known_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Nothing but health for who has shown no certificate."""
+    shown = request.get_extra_info("peercert")
+    if not shown and request.path != HEALTH_PATH:
+        raise web.HTTPForbidden(text="a client certificate is needed\n")
+    return await handler(request)

@@ -6,8 +6,10 @@ RetryInfo for what may pass.
 
 from __future__ import annotations
 
+import math
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -25,6 +27,7 @@ from steersman.runtime.errors import (
     Error,
     Forbidden,
     InvalidRequest,
+    NotFound,
     Overloaded,
     Refused,
     TooLarge,
@@ -41,6 +44,7 @@ _STATUS: Final = {
     Code.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
     Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Code.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Code.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
@@ -55,12 +59,14 @@ _FINAL: Final[dict[grpc.StatusCode, type[Error]]] = {
     grpc.StatusCode.ABORTED: BrokenOff,
     grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
     grpc.StatusCode.PERMISSION_DENIED: Forbidden,
+    grpc.StatusCode.NOT_FOUND: NotFound,
 }
 
 _ERROR_STATUS: Final = re.compile("[45][0-9]{2}")
 _LONGEST_RETRY_SECONDS: Final = 3600.0
 _ENGINE_STATUS: Final = "engine_status"
 _ENGINE_BODY: Final = "engine_body"
+_KEPT_REFUSALS: Final = 256
 _MAX_ENGINE_BODY: Final = 4096
 """Metadata of a gRPC response is bounded (8 KiB by default), so an engine's error text is cut."""
 
@@ -72,8 +78,19 @@ def status_code(error: Error) -> grpc.StatusCode:
 
 def to_status(error: Error) -> grpc.Status:
     """The rich gRPC status of an error."""
-    code = status_code(error)
-    number: int = code.value[0]
+    if type(error) is Overloaded:
+        return _refusal(error.message, error.reason, math.ceil(10 * (error.retry_after_seconds or 0.0)))
+    return _status_of(error)
+
+
+@lru_cache(_KEPT_REFUSALS)
+def _refusal(message: str, reason: str, tenths: int) -> grpc.Status:
+    """The status of a refusal, kept since whoever has too much to do should not make the same one again and again."""
+    return _status_of(Overloaded(message, reason=reason, retry_after_seconds=tenths / 10))
+
+
+def _status_of(error: Error) -> grpc.Status:
+    number: int = status_code(error).value[0]
     status = status_pb2.Status(
         code=number, message=error.message, details=[_pack(each) for each in _details(error)]
     )

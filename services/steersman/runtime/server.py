@@ -14,12 +14,14 @@ from typing import Final
 import grpc
 from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from steersman.runtime.client_names import ClientNames
+from steersman.runtime.health import Health
 from steersman.runtime.interceptor import EdgeInterceptor
 from steersman.runtime.metrics import ProcessMetrics
 from steersman.runtime.settings import GrpcServer
+from steersman.runtime.tls import PLAIN, Wire
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,9 @@ async def grpc_server(
     metrics: ProcessMetrics,
     services: Sequence[str],
     register: Callable[[grpc.aio.Server], None],
-    health: health_aio.HealthServicer | None = None,
+    health: Health | None = None,
+    wire: Wire = PLAIN,
+    client_names: ClientNames | None = None,
 ) -> AsyncIterator[str]:
     """Serve while the context lasts, and drain when it is left.
 
@@ -47,6 +51,8 @@ async def grpc_server(
         services: Full names of the services, for health and reflection.
         register: Adds the servicers to the server.
         health: The health service, where the caller has names of its own to set in it.
+        wire: How it speaks.
+        client_names: Whose certificates may call; any where not given.
 
     Yields:
         The address it listens on, as HOST:PORT.
@@ -55,18 +61,18 @@ async def grpc_server(
         OSError: The address cannot be listened on.
     """
     server = grpc.aio.server(
-        interceptors=[EdgeInterceptor(metrics)],
+        interceptors=[EdgeInterceptor(metrics, client_names)],
         options=server_options(settings),
         maximum_concurrent_rpcs=settings.max_concurrent_rpcs,
     )
     register(server)
-    health = health or health_aio.HealthServicer()
+    health = health or Health()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection([*services, *_STANDARD], server)
     channelz.add_channelz_servicer(server)
     host = settings.address.rpartition(":")[0]
     try:
-        port = server.add_insecure_port(settings.address)
+        port = wire.listen(server, settings.address)
     except RuntimeError as error:
         raise OSError(f"cannot listen on {settings.address}: {error}") from error
     await server.start()

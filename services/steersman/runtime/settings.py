@@ -6,6 +6,7 @@ Read once, from the environment, by each service's `__main__`. A nested name is 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -46,6 +47,18 @@ class MetricsServer(Group):
     """Where to listen."""
 
 
+class Tls(Group):
+    """TLS, on every listener and every client at once."""
+
+    folder: Path | None = None
+    """Folder with `tls.crt`, `tls.key` and `ca.crt`, as cert-manager makes it; followed. Plain text where not set."""
+    verify_clients: bool = True
+    """Whether only those can connect who show a certificate by an authority in `ca.crt`."""
+    client_names: tuple[str, ...] = ()
+    """DNS names or URIs of the certificates that may call, as a JSON list; any where it is empty. A router's
+    callers are told apart by identity instead: there these are who may ask for demand and for policies."""
+
+
 class Log(Group):
     """Logging, to standard error."""
 
@@ -69,3 +82,4 @@ class ProcessSettings(BaseSettings):
     grpc: GrpcServer = GrpcServer()
     metrics: MetricsServer = MetricsServer()
     log: Log = Log()
+    tls: Tls = Tls()

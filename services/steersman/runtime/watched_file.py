@@ -9,12 +9,19 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class Readable(Protocol):
+    """A file, or files that are one only together."""
+
+    def read_bytes(self) -> bytes:
+        """All of it."""
+        ...
 
 
 class NotUsable(Exception):
@@ -35,7 +42,7 @@ class WatchedFile(Generic[T]):
     """
 
     name: str
-    path: Path
+    path: Readable
     parse: Callable[[bytes], T]
     apply: Callable[[T], Awaitable[None]]
     on_reload: Callable[[str], None]

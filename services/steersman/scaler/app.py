@@ -15,16 +15,18 @@ from functools import partial
 from typing import Final
 
 from grpc_health.v1 import health_pb2
-from grpc_health.v1.health import aio as health_aio
 
 from externalscaler import externalscaler_pb2, externalscaler_pb2_grpc
 from steersman import __version__
 from steersman.runtime import telemetry
-from steersman.runtime.addresses import AddressLookup, AddressSource
+from steersman.runtime.addresses import AddressLookup, AddressSource, name_of
+from steersman.runtime.client_names import ClientNames
 from steersman.runtime.errors import Unavailable
+from steersman.runtime.health import Health
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
 from steersman.runtime.server import grpc_server
 from steersman.runtime.tasks import BackgroundTasks
+from steersman.runtime.tls import Wire, opened
 from steersman.scaler.adapters.router import RouterStreams
 from steersman.scaler.demand import Demand, Rules
 from steersman.scaler.listening import Listening
@@ -60,7 +62,7 @@ async def app(settings: ScalerSettings, *, source: AddressSource | None = None) 
     process, news = ProcessMetrics(), News()
     counting = settings.counting
     demand = Demand(Rules(counting.hold_seconds, counting.unmet_seconds, counting.settle_seconds))
-    metrics, health = ScalerMetrics(process.registry), health_aio.HealthServicer()
+    metrics, health = ScalerMetrics(process.registry), Health()
     servicer = ScalerServicer(
         demand,
         news,
@@ -73,11 +75,14 @@ async def app(settings: ScalerSettings, *, source: AddressSource | None = None) 
                 service="steersman-scaler", version=__version__, on_dropped=process.spans_dropped.inc
             )
         )
-        metrics_address = await stack.enter_async_context(metrics_server(settings.metrics.address, process))
+        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
+        metrics_address = await stack.enter_async_context(
+            metrics_server(settings.metrics.address, process, health=health, wire=wire)
+        )
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
         )
-        listening = _listening(settings, source or AddressLookup(), demand, news, tasks)
+        listening = _listening(settings, source or AddressLookup(), demand, news, tasks, wire=wire)
         tasks.start("addresses of routers", listening.follow)
         tasks.start("health", partial(_tell, demand, metrics, health))
         grpc_address = await stack.enter_async_context(
@@ -87,6 +92,8 @@ async def app(settings: ScalerSettings, *, source: AddressSource | None = None) 
                 services=[_SERVICE],
                 register=partial(externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server, servicer),
                 health=health,
+                wire=wire,
+                client_names=ClientNames.by(settings.tls),
             )
         )
         stack.callback(servicer.drain)
@@ -94,13 +101,19 @@ async def app(settings: ScalerSettings, *, source: AddressSource | None = None) 
 
 
 def _listening(
-    settings: ScalerSettings, source: AddressSource, demand: Demand, news: News, tasks: BackgroundTasks
+    settings: ScalerSettings,
+    source: AddressSource,
+    demand: Demand,
+    news: News,
+    tasks: BackgroundTasks,
+    *,
+    wire: Wire,
 ) -> Listening:
     routers = settings.routers
     return Listening(
         target=routers.target,
         source=source,
-        routers=RouterStreams(routers.interval_seconds, routers.stall_seconds),
+        routers=RouterStreams(routers.interval_seconds, routers.stall_seconds, wire, name_of(routers.target)),
         demand=demand,
         news=news,
         tasks=tasks,
@@ -109,7 +122,7 @@ def _listening(
     )
 
 
-async def _tell(demand: Demand, metrics: ScalerMetrics, health: health_aio.HealthServicer) -> None:
+async def _tell(demand: Demand, metrics: ScalerMetrics, health: Health) -> None:
     """Keep health and metrics up to date; for a background task."""
     status = health_pb2.HealthCheckResponse
     while True:

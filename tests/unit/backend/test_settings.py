@@ -21,6 +21,7 @@ def test_promised_defaults() -> None:
         "engine": {
             "url": "http://engine:8000",
             "api_key": None,
+            "ca_file": None,
             "slots": None,
             "connect_timeout_seconds": 2.0,
             "first_byte_timeout_seconds": 60.0,

@@ -128,6 +128,54 @@ async def test_who_leaves_just_as_it_gets_a_slot_hands_it_on() -> None:
     assert (slots.running, slots.waiting) == (1, 0)
 
 
+async def test_tenants_take_turns_at_slots() -> None:
+    slots = Slots(slots=1, length=10)
+    await slots.acquire(patience=1)
+    order: list[str] = []
+
+    async def one(tenant: str) -> None:
+        await slots.acquire(patience=60, tenant=tenant)
+        order.append(tenant)
+        slots.release(seconds=None)
+
+    async with asyncio.TaskGroup() as tasks:
+        for tenant in "aaaab":
+            tasks.create_task(one(tenant))
+        await turns()
+        slots.release(seconds=None)
+    assert order == list("abaaa")
+
+
+async def test_a_place_is_given_to_a_tenant_that_has_fewer_and_who_had_it_is_refused() -> None:
+    slots = Slots(slots=1, length=2)
+    await slots.acquire(patience=1)
+    many = [asyncio.create_task(slots.acquire(patience=60, tenant="many")) for _ in range(2)]
+    await turns()
+    few = asyncio.create_task(slots.acquire(patience=60, tenant="few"))
+    with pytest.raises(Overloaded) as caught:
+        await many[1]
+    assert caught.value.reason == QUEUE_FULL
+    for task in (many[0], few):
+        slots.release(seconds=None)
+        await task
+    assert (slots.running, slots.waiting) == (1, 0)
+
+
+async def test_who_leaves_just_as_its_place_is_given_away_takes_no_slot() -> None:
+    slots = Slots(slots=1, length=2)
+    await slots.acquire(patience=1)
+    many = [asyncio.create_task(slots.acquire(patience=60, tenant="many")) for _ in range(2)]
+    await turns()
+    few = asyncio.create_task(slots.acquire(patience=60, tenant="few"))
+    await asyncio.sleep(0)
+    many[1].cancel()
+    await turns()
+    slots.release(seconds=None)
+    slots.release(seconds=None)
+    await asyncio.gather(many[0], few)
+    assert slots.running == 1
+
+
 async def test_more_slots_let_more_run_at_once() -> None:
     slots = Slots(slots=1, length=5)
     await slots.acquire(patience=1)

@@ -5,9 +5,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from fakes.logged import a_logged
-from steersman.calibration import qualities
+from fakes.logged import a_line, a_logged
+from steersman.calibration import decisions, qualities
 from steersman.classifier.errors import DataError
+from steersman.router.decision_log import FEEDBACK_SCHEMA
 
 
 @pytest.fixture
@@ -31,6 +32,16 @@ def test_a_number_is_of_the_tier_that_answered_and_an_object_is_of_several(file:
         one.id: {"strong": 1.0},
         other.id: {"weak": 0.25, "strong": 0.75},
     }
+
+
+def test_the_decision_log_itself_is_such_a_file_where_the_last_word_of_a_caller_counts(file: Path) -> None:
+    decision = a_logged(0.9)
+    said = [{"schema": FEEDBACK_SCHEMA, "id": decision.id, "quality": quality} for quality in (0.0, 1.0)]
+    other = {"level": "INFO", "logger": "steersman", "message": "policy file taken"}
+    file.write_bytes(
+        b"".join((a_line(0.9, id=decision.id), *(orjson.dumps(row) + b"\n" for row in (other, *said))))
+    )
+    assert qualities.read(file, decisions.read([file])) == {decision.id: {"strong": 1.0}}
 
 
 @pytest.mark.parametrize(

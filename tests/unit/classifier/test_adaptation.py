@@ -92,7 +92,13 @@ def test_the_manifest_says_what_it_was_adapted_from_and_to(
     manifest = json.loads((tmp_path / artefact.MANIFEST).read_text(encoding="utf-8"))
     old = json.loads((shipped / artefact.MANIFEST).read_text(encoding="utf-8"))
     assert manifest["adapted_from"]["artefact_digest"] == old[artefact.DIGEST]
-    assert manifest["labels"] == {"sha256": "0" * 64, "rows": 300, "prompts": 300, "fitted": 300}
+    assert manifest["labels"] == {
+        "sha256": "0" * 64,
+        "rows": 300,
+        "left_out": 0,
+        "prompts": 300,
+        "fitted": 300,
+    }
 
 
 def test_only_a_head_of_the_method_is_adapted(embeddings: Path, tmp_path: Path) -> None:

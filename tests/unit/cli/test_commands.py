@@ -26,19 +26,22 @@ def test_train_writes_an_artefact_and_tells_its_digest(
     assert "validating" in captured.err
 
 
-def labelled(folder: Path) -> Path:
+def labelled(folder: Path, *more: str) -> Path:
     file = folder / "labels.jsonl"
-    rows = ({"prompt": f"case {number}", "winner": ("strong", "weak")[number % 2]} for number in range(40))
+    prompts = [*(f"case {number}" for number in range(40)), *more]
+    rows = (
+        {"prompt": prompt, "winner": ("strong", "weak")[place % 2]} for place, prompt in enumerate(prompts)
+    )
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
 
 
 def test_train_adapts_an_artefact_to_labels_and_tells_what_it_gained(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "adapted"
     arguments = ["--adapt", str(trained), "--labels", str(labelled(tmp_path)), "--out", str(out)]
-    assert main(["train", "static_head", *arguments]) == 0
+    assert main(["train", "static_head", "--data", str(data), *arguments]) == 0
     captured = capsys.readouterr()
     assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["artefact_digest"] in captured.out
     assert "before" in captured.err
@@ -46,10 +49,35 @@ def test_train_adapts_an_artefact_to_labels_and_tells_what_it_gained(
 
 
 @pytest.mark.parametrize(
+    ("more", "left_out"),
+    [pytest.param((), 1, id="by default"), pytest.param(("--no-guard",), 0, id="unless told otherwise")],
+)
+def test_labels_near_an_evaluation_prompt_are_left_out(
+    more: tuple[str, ...], left_out: int, data: Path, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "adapted"
+    labels = labelled(tmp_path, "mmlu question 3?")
+    arguments = ["--adapt", str(trained), "--labels", str(labels), "--out", str(out), *more]
+    assert main(["train", "static_head", "--data", str(data), *arguments]) == 0
+    used = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["labels"]
+    assert (used["rows"], used["left_out"]) == (41 - left_out, left_out)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         pytest.param(
             ["train", "static_head", "--adapt", "x", "--out", "x"], "needs --labels", id="no labels"
+        ),
+        pytest.param(
+            ["train", "static_head", "--data", "nowhere", "--adapt", "x", "--labels", "x", "--out", "x"],
+            "--no-guard does without them",
+            id="no evaluation files to keep away from",
+        ),
+        pytest.param(
+            ["train", "static_head", "--data", ".", "--no-guard", "--out", "x"],
+            "training always keeps away",
+            id="training without the guard",
         ),
         pytest.param(
             ["train", "static_head", "--data", ".", "--labels", "x", "--out", "x"],
@@ -64,7 +92,7 @@ def test_train_adapts_an_artefact_to_labels_and_tells_what_it_gained(
         ),
         pytest.param(
             ["train", "mf", "--adapt", "x", "--battles", "x", "--out", "x"],
-            "--battles go with --data",
+            "--battles are trained on",
             id="battles to adapt to",
         ),
         pytest.param(

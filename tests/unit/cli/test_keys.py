@@ -119,3 +119,21 @@ def test_what_it_does_not_understand_leaves_no_file(keys: Command, arguments: tu
     with pytest.raises(SystemExit):
         keys("create", *arguments)
     assert not keys.path.exists()
+
+
+def test_who_did_what_to_which_key_is_kept_with_the_keys(
+    keys: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = keys.key(keys("create", "--tenant", "search", "--by", "ada"))
+    second = keys.key(keys("rotate", first.id, "--by", "grace [ops]"))
+    keys("revoke", second.id)
+    history = keys.ring.history
+    assert [(each.by, each.action, each.id) for each in history[:2]] == [
+        ("ada", "create", first.id),
+        ("grace [ops]", "rotate", second.id),
+    ]
+    assert (history[2].action, history[2].id) == ("revoke", second.id)
+    assert "@" in history[2].by
+    monkeypatch.setenv("COLUMNS", "160")
+    printed = keys("history")
+    assert all(word in printed for word in ("ada", "grace [ops]", "revoke", second.id))

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from steersman.identity import key_file
-from steersman.identity.keys import make
+from steersman.identity.keys import Change, make
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ROW = {"id": "0a1b2c", "tenant": "search", "sha256": "0" * 64, "created": "2026-11-24T12:00:00Z"}
@@ -58,3 +58,9 @@ def test_what_a_faulty_file_holds_is_not_told() -> None:
     with pytest.raises(key_file.KeyFileError) as told:
         key_file.parse(written({**ROW, "sha256": "a secret put in the wrong place"}))
     assert "wrong place" not in str(told.value)
+
+
+def test_of_a_long_history_the_newest_is_kept() -> None:
+    history = [Change(NOW, "ada", "create", f"{number:08x}") for number in range(600)]
+    kept = key_file.parse(key_file.render([], history)).history
+    assert kept == tuple(history[-500:])

@@ -42,7 +42,7 @@ def test_all_that_reads_labels_reads_them_and_understands_the_same(tmp_path: Pat
     battles = write(tmp_path / "battles.jsonl", *labels.battles(made))
 
     gains = np.tile([1.0, -1.0, 0.0], 8)
-    assert adaptation_labels.read(file).gains.tolist() == gains.tolist()
+    assert adaptation_labels.read(file, forbidden=frozenset()).gains.tolist() == gains.tolist()
     benchmark, _ = evaluation_rows.read(file, Pair("strong", "weak"), name="labels")
     assert (benchmark.strong - benchmark.weak).tolist() == gains.tolist()
     assert set(benchmark.columns["subject"]) == {"tides"}

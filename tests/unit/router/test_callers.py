@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from steersman.identity.keys import Keyring, make
+from steersman.identity.shown import Shown
 from steersman.router.callers import Anybody, KeyHolders
 from steersman.router.model import Caller
 from steersman.runtime.errors import Unauthenticated
@@ -24,15 +25,15 @@ class Door:
     def __post_init__(self) -> None:
         self.holders = KeyHolders(self.refused.append, lambda: NOW, Keyring.of([KEY, EXPIRED]))
 
-    def refusal(self, shown: str | None) -> str:
+    async def refusal(self, shown: str | None) -> str:
         with pytest.raises(Unauthenticated) as told:
-            self.holders.identify(shown)
+            await self.holders.identify(Shown(shown))
         return told.value.message
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])
-def test_the_tenant_of_a_caller_is_that_of_its_key(scheme: str) -> None:
-    assert Door().holders.identify(scheme + TEXT) == Caller("search", KEY.id)
+async def test_the_tenant_of_a_caller_is_that_of_its_key(scheme: str) -> None:
+    assert await Door().holders.identify(Shown(scheme + TEXT)) == Caller("search", KEY.id)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +49,9 @@ def test_the_tenant_of_a_caller_is_that_of_its_key(scheme: str) -> None:
         pytest.param(f"Bearer {EXPIRED_TEXT}", "expired", id="expired"),
     ],
 )
-def test_whatever_is_wrong_is_counted_apart_and_told_alike(shown: str | None, why: str) -> None:
+async def test_whatever_is_wrong_is_counted_apart_and_told_alike(shown: str | None, why: str) -> None:
     door = Door()
-    assert door.refusal(shown) == door.refusal("Bearer nothing of worth")
+    assert await door.refusal(shown) == await door.refusal("Bearer nothing of worth")
     assert door.refused[0] == why
 
 
@@ -60,9 +61,9 @@ async def test_a_key_that_is_revoked_is_of_no_use_from_then_on() -> None:
         [type(KEY)(KEY.id, KEY.tenant, KEY.sha256, KEY.created, revoked=NOW - timedelta(seconds=1))]
     )
     await door.holders.take(ended)
-    door.refusal(f"Bearer {TEXT}")
+    await door.refusal(f"Bearer {TEXT}")
     assert door.refused == ["revoked"]
 
 
-def test_where_callers_are_not_told_apart_whatever_they_show_is_the_one_tenant() -> None:
-    assert Anybody("default").identify("Bearer anything") == Caller("default")
+async def test_where_callers_are_not_told_apart_whatever_they_show_is_the_one_tenant() -> None:
+    assert await Anybody("default").identify(Shown("Bearer anything")) == Caller("default")

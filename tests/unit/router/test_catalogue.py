@@ -138,7 +138,7 @@ def test_a_policys_version_changes_with_the_policy_and_with_nothing_else() -> No
 TENANTS = """
 tenants:
   search: { policies: [auto, from-a-resource], tiers: [weak, strong], default_policy: auto }
-  operations: { limits: { requests_per_minute: 600, usd_per_month: 25, when_strong_is_spent: weak } }
+  operations: { limits: { requests_per_minute: 600, usd_per_month: 25, when_strong_is_spent: weak }, weight: 3 }
 """
 
 
@@ -154,7 +154,8 @@ def test_what_a_tenant_may_ask_for_is_read() -> None:
                 Quota("usd_per_month", Kind.USD, 25.0, 30 * DAY),
             ),
             weak_when_spent=True,
-        )
+        ),
+        weight=3.0,
     )
     assert catalogue.rights("stranger") == NO_RIGHTS
 

@@ -12,7 +12,7 @@ from fakes.endpoints import an_endpoint, an_endpoint_slice
 from fakes.kubernetes import GONE, FakeKubernetes
 from steersman.router.cluster import Cluster, cluster_api
 from steersman.router.merging import Offer
-from steersman.router.settings import Kubernetes
+from steersman.router.settings import Identity, Kubernetes
 from steersman.runtime.addresses import AddressLookup
 from steersman.runtime.kubernetes.endpoints import ENDPOINT_SLICES
 from steersman.runtime.kubernetes.metrics import KubernetesMetrics
@@ -89,11 +89,11 @@ async def test_what_the_settings_do_not_want_is_not_asked_for(
 
 
 async def test_a_router_outside_of_a_cluster_needs_no_way_to_one() -> None:
-    async with cluster_api(Kubernetes()) as api:
+    async with cluster_api(Kubernetes(), Identity()) as api:
         assert api is None
 
 
 async def test_a_router_that_is_to_use_the_api_and_has_no_way_to_it_does_not_start() -> None:
     with pytest.raises(OSError, match="no way to the Kubernetes API is known"):
-        async with cluster_api(BOTH):
+        async with cluster_api(BOTH, Identity()):
             pass

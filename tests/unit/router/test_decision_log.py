@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -12,7 +13,8 @@ from hypothesis import given, strategies as st
 from fakes.line_sink import FakeLineSink
 from fakes.router import a_request, router_on_fakes
 from steersman.router.accounting import Ledgers, Record
-from steersman.router.decision_log import SCHEMA, DecisionLog, sampled
+from steersman.router.decision_log import FEEDBACK_SCHEMA, SCHEMA, DecisionLog, sampled
+from steersman.router.decisions import Feedback
 from steersman.router.ids import new_id
 from steersman.router.model import Caller
 from steersman.runtime.tasks import BackgroundTasks
@@ -109,6 +111,33 @@ async def test_the_rule_that_decided_a_query_out_of_domain_stands_in_its_line(no
     (line,) = logged.sink.decisions
     assert (line["reason"], line["out_of_domain"]) == ("OUT_OF_DOMAIN", "proportional")
     assert (line["score"], line["novelty"]) == (0.875, 1.0)
+
+
+async def test_feedback_becomes_a_line_of_its_own(record: Record) -> None:
+    logged = Logged()
+    assert record.decision is not None
+    async with logged.writing():
+        logged.log.rated(Feedback(Caller("team-a", key="0a1b2c"), record.decision, 0.75))
+    (line,) = logged.sink.decisions
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "schema": FEEDBACK_SCHEMA,
+        "id": "0198f0c0ffee7000800000000000beef",
+        "tenant": "team-a",
+        "key": "0a1b2c",
+        "tier": "strong",
+        "quality": 0.75,
+    }
+
+
+async def test_feedback_is_logged_where_its_decision_is(record: Record) -> None:
+    logged = Logged(sample_rate=0.1)
+    assert record.decision is not None
+    out, within = (replace(record.decision, id=f"{'0' * 24}{last}") for last in ("ffffffff", "00000000"))
+    async with logged.writing():
+        for decision in (out, within):
+            logged.log.rated(Feedback(Caller("team-a"), decision, 1.0))
+    assert [line["id"] for line in logged.sink.decisions] == [within.id]
 
 
 async def test_a_request_refused_before_its_decision_leaves_no_line() -> None:

@@ -11,7 +11,8 @@ import pytest
 from fakes.addresses import FakeAddresses
 from fakes.clock import FakeClock
 from fakes.upstream import FakeUpstream
-from steersman.router.fleet import Fleet
+from steersman.router.fleet import STALE_SECONDS, Fleet
+from steersman.router.ports import Load
 from steersman.runtime.breaker import Breaker, State
 
 
@@ -73,6 +74,51 @@ async def test_of_two_members_the_less_busy_one_is_picked() -> None:
     assert busy is not None
     with busy.lease():
         assert set(two.picks()) == {"b:1"}
+
+
+BUSY, IDLE = Load(waiting=3, running=4, slots=4), Load(waiting=0, running=1, slots=4)
+
+
+async def two_that_say(one: Load | None, other: Load | None) -> Port:
+    """A fleet of `a:1` and `b:1`, which have said so."""
+    two = await port("a:1", "b:1")
+    two.fleet.clock = two.clock
+    for member, load in zip(two.fleet.members, (one, other), strict=True):
+        if load is not None:
+            two.fleet.heard(member, load)
+    return two
+
+
+async def test_where_requests_in_flight_are_equal_what_members_say_of_their_load_decides() -> None:
+    assert set((await two_that_say(BUSY, IDLE)).picks()) == {"b:1"}
+
+
+async def test_own_requests_in_flight_come_before_what_members_say() -> None:
+    two = await two_that_say(BUSY, IDLE)
+    with two.fleet.members[1].lease():
+        assert set(two.picks()) == {"a:1"}
+
+
+async def test_load_is_held_against_slots() -> None:
+    many_slots = Load(waiting=0, running=8, slots=32)
+    assert set((await two_that_say(many_slots, Load(waiting=0, running=3, slots=4))).picks()) == {"a:1"}
+
+
+async def test_a_report_that_is_stale_tells_nothing() -> None:
+    two = await two_that_say(BUSY, IDLE)
+    two.clock.advance(STALE_SECONDS)
+    two.fleet.heard(two.fleet.members[1], IDLE)
+    assert set(two.picks()) == {"a:1", "b:1"}
+
+
+async def test_who_says_nothing_is_as_good_as_who_does() -> None:
+    assert set((await two_that_say(BUSY, None)).picks()) == {"a:1", "b:1"}
+
+
+async def test_a_member_that_drains_gets_no_new_requests_while_there_is_another() -> None:
+    drains = Load(waiting=0, running=0, slots=4, draining=True)
+    assert set((await two_that_say(drains, BUSY)).picks()) == {"b:1"}
+    assert set((await two_that_say(drains, drains)).picks()) == {"a:1", "b:1"}
 
 
 @pytest.mark.parametrize("count", [2, 3, 10])
@@ -231,3 +277,23 @@ async def test_a_lease_ends_when_the_work_fails() -> None:
     with pytest.raises(ZeroDivisionError), one.fleet.members[0].lease():
         raise ZeroDivisionError
     assert one.fleet.members[0].in_flight == 0
+
+
+async def test_clients_of_an_earlier_edition_are_replaced_and_close_when_their_requests_have_ended() -> None:
+    edition = 1
+    two = await port("a:1", "b:1")
+    two.fleet.edition = lambda: edition
+    await two.fleet.refresh()
+    old = {member.address: member for member in two.fleet.members}
+    with old["a:1"].lease() as busy:
+        edition = 2
+        await two.fleet.refresh()
+        assert {member.address for member in two.fleet.members} == {"a:1", "b:1"}
+        assert not {id(member.client) for member in two.fleet.members} & {
+            id(each.client) for each in old.values()
+        }
+        assert not busy.closed
+        assert old["b:1"].client.closed
+    await two.fleet.refresh()
+    assert busy.closed
+    assert all(member.breaker is old[member.address].breaker for member in two.fleet.members)

@@ -121,7 +121,7 @@ async def test_a_deadline_that_passes_while_answering_ends_the_request(
 
 
 async def test_a_request_too_many_is_refused_and_the_next_one_taken(router: RouterOnFakes) -> None:
-    router.routing.max_in_flight = 1
+    router.routing.shares.slots = 1
     stream = router.routing.stream(a_request())
     await anext(stream)
     with pytest.raises(Overloaded) as refused:
@@ -241,7 +241,7 @@ async def test_a_bug_is_recorded_as_such_and_spoils_nothing(router: RouterOnFake
 
 
 async def test_a_hundred_requests_at_once_each_get_their_own_answer(router: RouterOnFakes) -> None:
-    router.routing.max_in_flight = 1000
+    router.routing.shares.slots = 1000
     router.classifier.score = lambda text: int(text) / 100
     requests = [a_request(str(number)) for number in range(100)]
     records = await asyncio.gather(*(router.streamed(request) for request in requests))

@@ -27,6 +27,7 @@ def test_defaults_are_as_promised() -> None:
         },
         "metrics": {"address": "0.0.0.0:9090"},
         "log": {"level": "INFO", "format": "json"},
+        "tls": {"folder": None, "verify_clients": True, "client_names": ()},
         "policy_file": Path("/etc/steersman/policies.yaml"),
         "http": {"address": "0.0.0.0:8080", "max_connection_age_seconds": 10.0},
         "requests": {
@@ -82,8 +83,23 @@ def test_defaults_are_as_promised() -> None:
             "longest_seconds": 60.0,
             "at_once": 16,
         },
-        "identity": {"key_file": None},
+        "identity": {
+            "key_file": None,
+            "certificate_file": None,
+            "keys_secret": "",
+            "keys_entry": "keys.yaml",
+            "service_accounts": {
+                "rules": (),
+                "audience": "steersman",
+                "fresh_seconds": 60.0,
+                "stale_seconds": 600.0,
+                "timeout_seconds": 1.0,
+                "entries": 10_000,
+            },
+        },
+        "tenant_metrics": {"largest": 20},
         "sessions": {"ttl_seconds": 3600, "local_entries": 50_000},
+        "decisions": {"ttl_seconds": 3600, "local_entries": 10_000},
         "decision_log": {
             "path": "",
             "sample_rate": 1.0,
@@ -152,3 +168,32 @@ def test_every_setting_says_what_it_means() -> None:
     for name, group in RouterSettings.model_fields.items():
         fields = getattr(group.annotation, "model_fields", {name: group})
         assert all(field.description for field in fields.values()), name
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"TLS__FOLDER": "/tls", "CACHE__URL": "redis://redis:6379/0"}, "rediss://"),
+        ({"TLS__FOLDER": "/tls", "CACHE__URL": "rediss://redis:6379/0"}, ""),
+        ({"IDENTITY__CERTIFICATE_FILE": "/rules.yaml"}, "TLS__FOLDER"),
+        (
+            {
+                "TLS__FOLDER": "/tls",
+                "TLS__VERIFY_CLIENTS": "false",
+                "CACHE__URL": "rediss://redis:6379/0",
+                "IDENTITY__CERTIFICATE_FILE": "/rules.yaml",
+            },
+            "clients verified",
+        ),
+    ],
+)
+def test_with_tls_nothing_is_left_in_the_clear_and_rules_about_certificates_need_it(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], complaint: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"STEERSMAN_{name}", value)
+    if not complaint:
+        assert RouterSettings().tls.folder == Path("/tls")
+        return
+    with pytest.raises(ValidationError, match=complaint):
+        RouterSettings()

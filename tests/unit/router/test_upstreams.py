@@ -9,7 +9,7 @@ from fakes.addresses import FakeAddresses
 from fakes.upstream import FakeUpstream
 from steersman.router.fleet import Fleet
 from steersman.router.model import UpstreamSpec
-from steersman.router.ports import Upstream
+from steersman.router.ports import Load, Upstream
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
 from steersman.runtime.breaker import Breaker
@@ -193,3 +193,22 @@ async def test_a_tier_that_there_is_not_is_not_looked_for(upstreams: Upstreams, 
     asked = len(made.sources[STRONG.target].asked)
     await upstreams.look("third")
     assert len(made.sources[STRONG.target].asked) == asked
+
+
+async def test_pods_are_asked_for_their_load_where_there_are_several_to_choose_from() -> None:
+    says = {"a:1": Load(2, 4, 4), "b:1": None, "alone:1": Load(0, 1, 4)}
+
+    def fleet(spec: UpstreamSpec) -> Fleet[Upstream]:
+        async def connect(address: str) -> Upstream:
+            return FakeUpstream(address, says=says[address])
+
+        source = FakeAddresses(tuple(spec.target.split(",")))
+        return Fleet(spec.target, source, connect, lambda: Breaker(threshold=1, cooldown=1.0))
+
+    room = WaitingRoom(Bounds(10, 1000, 10.0, 10), on_end=lambda *_: None)
+    async with Upstreams(fleet, room) as upstreams:
+        several, one = UpstreamSpec("backend", "a:1,b:1"), UpstreamSpec("backend", "alone:1")
+        await upstreams.apply({"weak": several, "strong": one})
+        await upstreams.ask_for_loads()
+        loads = {m.address: m.load for tier in upstreams.fleets.values() for m in tier.members}
+    assert loads == {"a:1": Load(2, 4, 4), "b:1": None, "alone:1": None}

@@ -20,6 +20,7 @@ EXAMPLES: list[Error] = [
     errors.UnknownModel("model", "names no tier"),
     errors.Unauthenticated("who are you?"),
     errors.Forbidden("not you", reason="NOT_YOURS"),
+    errors.NotFound("nothing there", reason="DECISION_NOT_FOUND"),
     errors.TooLarge("too much"),
     errors.Overloaded("full", reason="QUEUE_FULL", retry_after_seconds=2.5),
     errors.Unavailable("away", reason="ENGINE_UNREACHABLE", retry_after_seconds=7),

@@ -26,6 +26,7 @@ def test_promised_defaults() -> None:
         },
         "metrics": {"address": "0.0.0.0:9090"},
         "log": {"level": "INFO", "format": "json"},
+        "tls": {"folder": None, "verify_clients": True, "client_names": ()},
     }
 
 

@@ -18,6 +18,7 @@ def test_defaults_are_as_promised() -> None:
         },
         "metrics": {"address": "0.0.0.0:9090"},
         "log": {"level": "INFO", "format": "json"},
+        "tls": {"folder": None, "verify_clients": True, "client_names": ()},
         "routers": {
             "target": "dns:///router:9000",
             "refresh_seconds": 2.0,

@@ -68,6 +68,11 @@ spec:
           volumeMounts:
             - name: tmp
               mountPath: /tmp
+            {{- if .root.Values.tls.enabled }}
+            - name: tls
+              mountPath: {{ include "steersman.tlsFolder" .root }}
+              readOnly: true
+            {{- end }}
             {{- with .mounts }}
             {{- . | nindent 12 }}
             {{- end }}
@@ -78,6 +83,12 @@ spec:
         - name: tmp
           emptyDir:
             sizeLimit: 1Gi
+        {{- if .root.Values.tls.enabled }}
+        - name: tls
+          secret:
+            secretName: {{ include "steersman.tlsSecret" . }}
+            defaultMode: 0440
+        {{- end }}
         {{- with .volumes }}
         {{- . | nindent 8 }}
         {{- end }}
@@ -172,6 +183,7 @@ Environment of one of the product's processes. Takes a part, settings (a dict of
 {{- $log := .root.Values.log -}}
 {{- $settings := mergeOverwrite
       (dict "LOG__LEVEL" $log.level "LOG__FORMAT" $log.format "GRPC__DRAIN_SECONDS" .values.drain.seconds)
+      (include "steersman.tlsSettings" . | fromJson)
       .settings .values.settings -}}
 env:
   {{- range $name, $value := $settings }}
@@ -214,20 +226,29 @@ env:
 {{- end -}}
 {{- end -}}
 
-{{/* Native gRPC probes. Takes port, startupSeconds, and the services that liveness and readiness ask for. */}}
+{{/*
+Native gRPC probes, or with TLS, which those do not speak, the same questions over HTTPS. Takes root, port, startupSeconds, and
+the service that readiness asks for.
+*/}}
 {{- define "steersman.grpcProbes" -}}
+{{- $live := dict "grpc" (dict "port" .port) -}}
+{{- $ready := dict "grpc" (merge (dict "port" .port) (empty .ready | ternary dict (dict "service" .ready))) -}}
+{{- if .root.Values.tls.enabled -}}
+{{- $live = dict "httpGet" (dict "path" "/healthz" "port" "metrics" "scheme" "HTTPS") -}}
+{{- $ready = dict "httpGet" (dict "path" (print "/healthz" (empty .ready | ternary "" (print "?service=" .ready))) "port" "metrics" "scheme" "HTTPS") -}}
+{{- end -}}
 startupProbe:
-  grpc: {port: {{ .port }}}
+  {{- toYaml $live | nindent 2 }}
   periodSeconds: 2
   timeoutSeconds: 2
   failureThreshold: {{ div (add .startupSeconds 1) 2 }}
 readinessProbe:
-  grpc: {port: {{ .port }}{{ with .ready }}, service: {{ . }}{{ end }}}
+  {{- toYaml $ready | nindent 2 }}
   periodSeconds: 5
   timeoutSeconds: 3
   failureThreshold: 2
 livenessProbe:
-  grpc: {port: {{ .port }}}
+  {{- toYaml $live | nindent 2 }}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6

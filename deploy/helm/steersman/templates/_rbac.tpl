@@ -1,5 +1,6 @@
 {{/*
-What a part may do with the Kubernetes API, in the release's namespace and nowhere else. Takes a part and rules.
+What a part may do with the Kubernetes API, in the release's namespace and nowhere else. Takes a part and rules. The one
+exception is router/tokenreviews.yaml, because tokens are of no namespace.
 */}}
 {{- define "steersman.role" -}}
 apiVersion: rbac.authorization.k8s.io/v1
@@ -39,9 +40,19 @@ subjects:
 {{- if eq .Values.router.discovery "endpointslices" -}}
 {{- $rules = append $rules (dict "apiGroups" (list "discovery.k8s.io") "resources" (list "endpointslices") "verbs" $reads) -}}
 {{- end -}}
+{{- with .Values.router.identity -}}
+{{- if and .keysSecret .watchKeys -}}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "secrets") "resourceNames" (list .keysSecret) "verbs" $reads) -}}
+{{- end -}}
+{{- end -}}
 {{- with $rules -}}
 {{- toYaml . -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Not empty where a router asks the Kubernetes API for anything. */}}
+{{- define "steersman.routerAsks" -}}
+{{- if or (include "steersman.routerRules" .) .Values.router.identity.serviceAccounts.rules -}}yes{{- end -}}
 {{- end -}}
 
 {{/* How a router finds a Service's pods: the beginning of a target. */}}

@@ -87,9 +87,16 @@ spec:
   triggers:
     - type: external-push
       metricType: AverageValue
+      {{- if .root.Values.tls.enabled }}
+      authenticationRef:
+        name: {{ include "steersman.fullname" .root }}-scaler
+      {{- end }}
       metadata:
         scalerAddress: {{ include "steersman.fullname" .root }}-scaler.{{ .root.Release.Namespace }}.svc:9000
         part: {{ empty .tier | ternary .component (printf "tier/%s" .tier) }}
+        {{- if .root.Values.tls.enabled }}
+        enableTLS: "true"
+        {{- end }}
         targetPerReplica: {{ include "steersman.text" $scaling.keda.targetPerReplica | quote }}
     {{- with $scaling.keda.triggers }}
     {{- toYaml . | nindent 4 }}

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&steersman/api/v1/backend_service.proto\x12\x10steersman.api.v1\"&\n\x0fGenerateRequest\x12\x13\n\x0bopenai_body\x18\x01 \x01(\x0c\")\n\x10GenerateResponse\x12\x15\n\ropenai_chunks\x18\x01 \x03(\x0c\"\x10\n\x0eGetLoadRequest\"o\n\x0fGetLoadResponse\x12\x0f\n\x07waiting\x18\x01 \x01(\x05\x12\x0f\n\x07running\x18\x02 \x01(\x05\x12\r\n\x05slots\x18\x03 \x01(\x05\x12\x19\n\x11tokens_per_second\x18\x04 \x01(\x01\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\"\x11\n\x0fGetModelRequest\"V\n\x10GetModelResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04tier\x18\x02 \x01(\t\x12\x16\n\x0e\x63ontext_window\x18\x03 \x01(\x05\x12\r\n\x05slots\x18\x04 \x01(\x05\x32\x88\x02\n\x0e\x42\x61\x63kendService\x12S\n\x08Generate\x12!.steersman.api.v1.GenerateRequest\x1a\".steersman.api.v1.GenerateResponse0\x01\x12N\n\x07GetLoad\x12 .steersman.api.v1.GetLoadRequest\x1a!.steersman.api.v1.GetLoadResponse\x12Q\n\x08GetModel\x12!.steersman.api.v1.GetModelRequest\x1a\".steersman.api.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&steersman/api/v1/backend_service.proto\x12\x10steersman.api.v1\"F\n\x0fGenerateRequest\x12\x13\n\x0bopenai_body\x18\x01 \x01(\x0c\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\")\n\x10GenerateResponse\x12\x15\n\ropenai_chunks\x18\x01 \x03(\x0c\"\x10\n\x0eGetLoadRequest\"o\n\x0fGetLoadResponse\x12\x0f\n\x07waiting\x18\x01 \x01(\x05\x12\x0f\n\x07running\x18\x02 \x01(\x05\x12\r\n\x05slots\x18\x03 \x01(\x05\x12\x19\n\x11tokens_per_second\x18\x04 \x01(\x01\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\"\x11\n\x0fGetModelRequest\"V\n\x10GetModelResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04tier\x18\x02 \x01(\t\x12\x16\n\x0e\x63ontext_window\x18\x03 \x01(\x05\x12\r\n\x05slots\x18\x04 \x01(\x05\x32\x88\x02\n\x0e\x42\x61\x63kendService\x12S\n\x08Generate\x12!.steersman.api.v1.GenerateRequest\x1a\".steersman.api.v1.GenerateResponse0\x01\x12N\n\x07GetLoad\x12 .steersman.api.v1.GetLoadRequest\x1a!.steersman.api.v1.GetLoadResponse\x12Q\n\x08GetModel\x12!.steersman.api.v1.GetModelRequest\x1a\".steersman.api.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,17 +32,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'steersman.api.v1.backend_se
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GENERATEREQUEST']._serialized_start=60
-  _globals['_GENERATEREQUEST']._serialized_end=98
-  _globals['_GENERATERESPONSE']._serialized_start=100
-  _globals['_GENERATERESPONSE']._serialized_end=141
-  _globals['_GETLOADREQUEST']._serialized_start=143
-  _globals['_GETLOADREQUEST']._serialized_end=159
-  _globals['_GETLOADRESPONSE']._serialized_start=161
-  _globals['_GETLOADRESPONSE']._serialized_end=272
-  _globals['_GETMODELREQUEST']._serialized_start=274
-  _globals['_GETMODELREQUEST']._serialized_end=291
-  _globals['_GETMODELRESPONSE']._serialized_start=293
-  _globals['_GETMODELRESPONSE']._serialized_end=379
-  _globals['_BACKENDSERVICE']._serialized_start=382
-  _globals['_BACKENDSERVICE']._serialized_end=646
+  _globals['_GENERATEREQUEST']._serialized_end=130
+  _globals['_GENERATERESPONSE']._serialized_start=132
+  _globals['_GENERATERESPONSE']._serialized_end=173
+  _globals['_GETLOADREQUEST']._serialized_start=175
+  _globals['_GETLOADREQUEST']._serialized_end=191
+  _globals['_GETLOADRESPONSE']._serialized_start=193
+  _globals['_GETLOADRESPONSE']._serialized_end=304
+  _globals['_GETMODELREQUEST']._serialized_start=306
+  _globals['_GETMODELREQUEST']._serialized_end=323
+  _globals['_GETMODELRESPONSE']._serialized_start=325
+  _globals['_GETMODELRESPONSE']._serialized_end=411
+  _globals['_BACKENDSERVICE']._serialized_start=414
+  _globals['_BACKENDSERVICE']._serialized_end=678
 # @@protoc_insertion_point(module_scope)

@@ -7,10 +7,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("openai_body",)
+    __slots__ = ("openai_body", "tenant", "weight")
     OPENAI_BODY_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
     openai_body: bytes
-    def __init__(self, openai_body: _Optional[bytes] = ...) -> None: ...
+    tenant: str
+    weight: float
+    def __init__(self, openai_body: _Optional[bytes] = ..., tenant: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("openai_chunks",)

@@ -14,6 +14,8 @@ import grpc
 from steersman.api.v1 import decision_pb2, policy_service_pb2 as pb, policy_service_pb2_grpc
 from steersman.controller.model import Classifier, Decisions, Held, Refusal, Report
 from steersman.controller.ports import RouterLost
+from steersman.runtime import tls
+from steersman.runtime.tls import PLAIN, Wire
 
 _OPTIONS: Final = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0))
 
@@ -24,13 +26,17 @@ class RouterClient:
 
     Args:
         timeout_seconds: What a router has for its answer, the connection included.
+        wire: How this process speaks.
+        name: What a router's certificate must be for.
     """
 
     timeout_seconds: float = 2.0
+    wire: Wire = PLAIN
+    name: str | None = None
 
     async def report(self, address: str) -> Report:
         """See `steersman.controller.ports.RouterReports.report`."""
-        async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
+        async with tls.channel(self.wire, address, name=self.name, options=_OPTIONS) as channel:
             stub = policy_service_pb2_grpc.PolicyServiceStub(channel)
             try:
                 response = await stub.ReportPolicies(pb.ReportPoliciesRequest(), timeout=self.timeout_seconds)

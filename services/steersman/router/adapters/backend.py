@@ -8,10 +8,12 @@ from typing import Final, Self
 import grpc
 
 from steersman.api.v1 import backend_service_pb2, backend_service_pb2_grpc
-from steersman.router.ports import Dispatch
+from steersman.router.ports import Dispatch, Load
 from steersman.runtime import rpc_errors
 from steersman.runtime.errors import BrokenOff, Error, Overloaded, Unavailable
+from steersman.runtime.tls import PLAIN, Wire, channel
 
+_REPORT_SECONDS: Final = 0.5
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -30,21 +32,29 @@ class BackendUpstream:
     """One backend pod.
 
     Args:
-        address: HOST:PORT.
+        channel: To it; closed with the upstream.
     """
 
-    def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
         self._stub = backend_service_pb2_grpc.BackendServiceStub(self._channel)
 
     @classmethod
-    async def connect(cls, address: str) -> Self:
-        """An upstream for an address; the connection itself is made when it is first needed."""
-        return cls(address)
+    async def connect(cls, address: str, *, wire: Wire = PLAIN, name: str | None = None) -> Self:
+        """An upstream for an address; the connection itself is made when it is first needed.
+
+        Args:
+            address: HOST:PORT.
+            wire: How this process speaks.
+            name: What the backend's certificate must be for.
+        """
+        return cls(channel(wire, address, name=name, options=_OPTIONS))
 
     async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
         """See `steersman.router.ports.Upstream`."""
-        request = backend_service_pb2.GenerateRequest(openai_body=dispatch.body)
+        request = backend_service_pb2.GenerateRequest(
+            openai_body=dispatch.body, tenant=dispatch.party.tenant, weight=dispatch.party.weight
+        )
         call = self._stub.Generate(
             request, timeout=dispatch.timeout, metadata=tuple(dispatch.headers.items()) or None
         )
@@ -62,6 +72,14 @@ class BackendUpstream:
             raise error from None
         finally:
             call.cancel()
+
+    async def load(self) -> Load | None:
+        """See `steersman.router.ports.Upstream`."""
+        try:
+            told = await self._stub.GetLoad(backend_service_pb2.GetLoadRequest(), timeout=_REPORT_SECONDS)
+        except grpc.aio.AioRpcError:
+            return None
+        return Load(told.waiting, told.running, told.slots, told.draining)
 
     async def close(self) -> None:
         """Close the channel."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import Self
 
 from steersman.openai_api.client import EngineClient, Timeouts
@@ -21,9 +22,9 @@ class DirectUpstream:
         self._client = client
 
     @classmethod
-    async def connect(cls, url: str, *, api_key: str | None) -> Self:
+    async def connect(cls, url: str, *, api_key: str | None, ca_file: Path | None = None) -> Self:
         """An upstream for a URL; the connection itself is made when it is first needed."""
-        return cls(await EngineClient(url=url, api_key=api_key).__aenter__())
+        return cls(await EngineClient(url=url, api_key=api_key, ca_file=ca_file).__aenter__())
 
     async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
         """See `steersman.router.ports.Upstream`; how long to wait for what is the dispatcher's to say."""
@@ -34,6 +35,9 @@ class DirectUpstream:
         async with aclosing(answer):
             async for chunks in answer:
                 yield chunks
+
+    async def load(self) -> None:
+        """Nothing: engines report no load in any way that they share."""
 
     async def close(self) -> None:
         """Close the connections."""

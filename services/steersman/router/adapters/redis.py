@@ -16,15 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, Self, TypeVar
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from steersman.router.model import Assessment, Session
 from steersman.router.ports import StoreUnavailable
+from steersman.router.redis_client import redis_client
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.gathering import gathered
+from steersman.runtime.tls import PLAIN, Wire
 
 V = TypeVar("V")
 
@@ -33,6 +32,12 @@ _FORMAT: Final = 1
 _LONGEST_SESSION: Final = 1024
 _BATCH: Final = 256
 _TTL_JITTER: Final = 0.1
+_WRITE: Final = """
+for i, key in ipairs(KEYS) do
+  redis.call('SET', key, ARGV[2 * i - 1], 'EX', ARGV[2 * i])
+end
+"""
+"""One command for a whole batch: each one of a pipeline would have to be packed and its answer read."""
 _WRITE_SECONDS: Final = 0.01
 """Pause between two batches of writes: nobody waits for them, and larger ones cost less."""
 
@@ -47,6 +52,7 @@ class RedisOptions:
         ttl: Seconds that an entry is kept, plus up to a tenth.
         read_queue: Look-ups that may wait to be sent.
         write_queue: Entries that may wait to be written.
+        wire: How this process speaks.
     """
 
     url: str
@@ -54,6 +60,7 @@ class RedisOptions:
     ttl: int
     read_queue: int
     write_queue: int
+    wire: Wire = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +102,7 @@ class RedisStore(Generic[V]):
         self._on_dropped = on_dropped
         self._reads: asyncio.Queue[tuple[bytes, asyncio.Future[V | None]]] = asyncio.Queue(options.read_queue)
         self._writes: asyncio.Queue[tuple[bytes, V]] = asyncio.Queue(options.write_queue)
-        self._client = redis.asyncio.from_url(
-            options.url,
-            socket_timeout=options.timeout,
-            socket_connect_timeout=options.timeout,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._client = redis_client(options.url, timeout=options.timeout, wire=options.wire)
 
     async def __aenter__(self) -> Self:
         return self
@@ -171,15 +173,19 @@ class RedisStore(Generic[V]):
     async def _write(self, batch: list[tuple[bytes, V]]) -> bool:
         if not self._breaker.ready:
             return False
-        pipeline = self._client.pipeline(transaction=False)
+        keys: list[bytes] = []
+        rest: list[bytes | int] = []
         for key, value in batch:
-            ttl = round(self._options.ttl * (1 + random.random() * _TTL_JITTER))  # noqa: S311 - spreads expiry
-            pipeline.set(self._kind.prefix + key, self._kind.encode(value), ex=ttl)
+            keys.append(self._kind.prefix + key)
+            rest += [self._kind.encode(value), self._ttl()]
         try:
-            await pipeline.execute()
+            await self._client.eval(_WRITE, len(keys), *keys, *rest)
         except (RedisError, OSError):
             return False
         return True
+
+    def _ttl(self) -> int:
+        return round(self._options.ttl * (1 + random.random() * _TTL_JITTER))  # noqa: S311 - spreads expiry
 
 
 def _encode_score(assessment: Assessment) -> bytes:

@@ -16,6 +16,7 @@ import logging
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
 
 import numpy as np
@@ -28,9 +29,10 @@ from steersman.router.fleet import Fleet, Member
 from steersman.router.model import Assessment, ClassifierId, Reason
 from steersman.router.ports import ClassifierFailure
 from steersman.runtime import telemetry
-from steersman.runtime.addresses import AddressSource
+from steersman.runtime.addresses import AddressSource, name_of
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.gathering import gathered
+from steersman.runtime.tls import PLAIN, Wire, named
 
 log = logging.getLogger(__name__)
 
@@ -90,12 +92,16 @@ class _Question:
 class _Client:
     """One Triton."""
 
-    def __init__(self, address: str) -> None:
-        self.triton = InferenceServerClient(address, channel_args=list(_CHANNEL))
+    def __init__(self, address: str, wire: Wire, name: str | None) -> None:
+        self.triton = InferenceServerClient(
+            address,
+            creds=wire.credentials,
+            channel_args=[*_CHANNEL, *(named(name) if wire.credentials else ())],
+        )
 
     @classmethod
-    async def connect(cls, address: str) -> Self:
-        return cls(address)
+    async def connect(cls, address: str, *, wire: Wire, name: str | None) -> Self:
+        return cls(address, wire, name)
 
     async def close(self) -> None:
         await self.triton.close()
@@ -108,14 +114,25 @@ class TritonClassifier:
         options: How Triton is asked.
         source: Finds its addresses.
         breaker: Makes a breaker for an address.
+        wire: How this process speaks.
     """
 
     def __init__(
-        self, options: TritonOptions, *, source: AddressSource, breaker: Callable[[], Breaker]
+        self,
+        options: TritonOptions,
+        *,
+        source: AddressSource,
+        breaker: Callable[[], Breaker],
+        wire: Wire = PLAIN,
     ) -> None:
         self._options = options
         self._fleet = Fleet(
-            options.target, source, _Client.connect, breaker, refresh_seconds=options.refresh_seconds
+            options.target,
+            source,
+            partial(_Client.connect, wire=wire, name=name_of(options.target)),
+            breaker,
+            refresh_seconds=options.refresh_seconds,
+            edition=lambda: wire.edition,
         )
         self._outputs = [InferRequestedOutput(name) for name in _OUTPUTS]
         self._identity: ClassifierId | None = None

@@ -57,11 +57,13 @@ class Expired(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource of the API, as its URL names it; all that Steersman uses are namespaced."""
+    """A resource of the API, as its URL names it; all that Steersman reads and writes are namespaced."""
 
     group: str
     version: str
     plural: str
+    name: str = ""
+    """Only the object of this name is listed and watched, which needs no right to see the others; all where empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,18 @@ class Watchable(Protocol):
 
         Raises:
             ApiError: It has broken off; Expired where the version is too old.
+        """
+        ...
+
+
+class TokenReviewer(Protocol):
+    """Knows the tokens of ServiceAccounts."""
+
+    async def review(self, token: str, *, audience: str) -> str | None:
+        """Whose token it is, as `system:serviceaccount:NAMESPACE:NAME`; None where it is not valid for the audience.
+
+        Raises:
+            ApiError: Nobody says.
         """
         ...
 

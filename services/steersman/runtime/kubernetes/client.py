@@ -37,18 +37,22 @@ _WATCH_SECONDS: Final = (40, 60)
 _GRACE_SECONDS: Final = 10.0
 """How much later than it promised the API server may end a watch before it counts as dead."""
 _LONGEST_MESSAGE: Final = 512
+_REVIEWS: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _REJECTIONS: Final = {404: Missing, 409: Conflict, 410: Expired}
 
 
 class KubernetesApi:
-    """Implements `steersman.runtime.kubernetes.api.Watchable` and `Writable`; every call has a deadline."""
+    """Implements `Watchable`, `Writable` and `TokenReviewer` of `steersman.runtime.kubernetes.api`.
+
+    Every call has a deadline.
+    """
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
 
     async def list(self, resource: Resource, namespace: str) -> Listing:
         """See `Watchable`."""
-        body = await self._ask("GET", _path(resource, namespace))
+        body = await self._ask("GET", _path(resource, namespace), query=_selected(resource))
         return Listing(tuple(_object(item) for item in body["items"]), body["metadata"]["resourceVersion"])
 
     async def watch(self, resource: Resource, namespace: str, *, version: str) -> AsyncGenerator[Event, None]:
@@ -59,6 +63,7 @@ class KubernetesApi:
             "resourceVersion": version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(seconds),
+            **_selected(resource),
         }
         with _translated():
             response = await self._send(
@@ -70,6 +75,19 @@ class KubernetesApi:
                     yield _event(json.loads(line))
             finally:
                 _hang_up(response)
+
+    async def review(self, token: str, *, audience: str) -> str | None:
+        """See `TokenReviewer`."""
+        review = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token, "audiences": [audience]},
+        }
+        status = (await self._ask("POST", _REVIEWS, body=review)).get("status") or {}
+        # An API server that knows nothing of audiences names none, and has checked none.
+        if not status.get("authenticated") or audience not in (status.get("audiences") or ()):
+            return None
+        return str(status["user"]["username"])
 
     async def read(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Writable`."""
@@ -91,9 +109,16 @@ class KubernetesApi:
         path = _path(resource, namespace, name, "status")
         return _object(await self._ask("PATCH", path, body={"status": status}))
 
-    async def _ask(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> Any:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
         with _translated():
-            response = await self._send(method, path, body=body, seconds=_ANSWER_SECONDS)
+            response = await self._send(method, path, query=query, body=body, seconds=_ANSWER_SECONDS)
             try:
                 await _check(response)
                 return json.loads(await response.read())
@@ -201,6 +226,10 @@ def _object(content: Mapping[str, Any]) -> Object:
         meta["resourceVersion"],
         content,
     )
+
+
+def _selected(resource: Resource) -> dict[str, str]:
+    return {"fieldSelector": f"metadata.name={resource.name}"} if resource.name else {}
 
 
 def _path(resource: Resource, namespace: str, *rest: str) -> str:

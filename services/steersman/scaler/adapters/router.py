@@ -15,6 +15,8 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from steersman.api.v1 import demand_service_pb2 as pb, demand_service_pb2_grpc
+from steersman.runtime import tls
+from steersman.runtime.tls import PLAIN, Wire
 from steersman.scaler.model import CLASSIFIER, ROUTER, Counts, Part, Report, tier_part
 from steersman.scaler.ports import RouterLost
 
@@ -33,16 +35,20 @@ class RouterStreams:
     Args:
         interval_seconds: A router is to speak at least this often.
         stall_seconds: Silence after which it counts as lost.
+        wire: How this process speaks.
+        name: What a router's certificate must be for.
     """
 
     interval_seconds: float = 1.0
     stall_seconds: float = 5.0
+    wire: Wire = PLAIN
+    name: str | None = None
 
     async def reports(self, address: str) -> AsyncGenerator[Report, None]:
         """See `steersman.scaler.ports.RouterDemand.reports`."""
         interval = Duration()
         interval.FromMilliseconds(round(self.interval_seconds * 1000))
-        async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
+        async with tls.channel(self.wire, address, name=self.name, options=_OPTIONS) as channel:
             call = demand_service_pb2_grpc.DemandServiceStub(channel).StreamDemand(
                 pb.StreamDemandRequest(interval=interval)
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,49 @@ async def test_without_a_kubeconfig_or_a_service_account_there_is_no_way_to_the_
 
 def test_no_error_of_the_libraries_is_one_of_ours() -> None:
     assert not issubclass(ApiError, (aiohttp.ClientError, ApiException))
+
+
+async def test_one_object_is_selected_by_its_name(server: FakeApiServer, api: KubernetesApi) -> None:
+    server.pieces = [json.dumps({"metadata": {"resourceVersion": "9"}, "items": []}).encode()]
+    await api.list(replace(POLICIES, name="auto"), "models")
+    ((_, path, _),) = server.asked
+    assert path == f"{PATH}?fieldSelector=metadata.name%3Dauto"
+
+
+def reviewed(**status: Any) -> bytes:
+    return json.dumps({"kind": "TokenReview", "status": status}).encode()
+
+
+USER = {"username": "system:serviceaccount:search:web"}
+
+
+async def test_a_token_is_reviewed_for_its_audience(server: FakeApiServer, api: KubernetesApi) -> None:
+    server.pieces = [reviewed(authenticated=True, user=USER, audiences=["steersman"])]
+    assert await api.review("a.b.c", audience="steersman") == USER["username"]
+    ((method, path, sent),) = server.asked
+    assert (method, path) == ("POST", "/apis/authentication.k8s.io/v1/tokenreviews")
+    assert json.loads(sent)["spec"] == {"token": "a.b.c", "audiences": ["steersman"]}
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param({"error": "invalid bearer token"}, id="refused"),
+        pytest.param({"authenticated": True, "user": USER}, id="by one that knows no audiences"),
+        pytest.param({"authenticated": True, "user": USER, "audiences": ["another"]}, id="for others"),
+        pytest.param({}, id="without a word"),
+    ],
+)
+async def test_a_token_that_is_not_for_the_audience_is_nobodys(
+    server: FakeApiServer, api: KubernetesApi, status: dict[str, Any]
+) -> None:
+    server.pieces = [reviewed(**status)]
+    assert await api.review("a.b.c", audience="steersman") is None
+
+
+async def test_who_may_not_review_is_told_so_without_the_token(
+    server: FakeApiServer, api: KubernetesApi
+) -> None:
+    server.status, server.pieces = 403, [b'{"message": "tokenreviews is forbidden"}']
+    with pytest.raises(Rejected, match="403: tokenreviews is forbidden"):
+        await api.review("a.secret.token", audience="steersman")

@@ -1,0 +1,118 @@
+{{/* Where a container finds its certificates. */}}
+{{- define "steersman.tlsFolder" -}}/etc/steersman-tls{{- end -}}
+
+{{/*
+Everybody who has a certificate, as a JSON list of component, tier, name and secret: the workloads, and `client`, which stands
+for KEDA, Prometheus and `helm test`.
+*/}}
+{{- define "steersman.tlsHolders" -}}
+{{- $root := . -}}
+{{- $full := include "steersman.fullname" . -}}
+{{- $components := list "router" "client" -}}
+{{- if .Values.classifier.enabled }}{{ $components = append $components "classifier" }}{{ end -}}
+{{- if .Values.redis.enabled }}{{ $components = append $components "redis" }}{{ end -}}
+{{- if include "steersman.keda" . }}{{ $components = append $components "scaler" }}{{ end -}}
+{{- if include "steersman.controlled" . }}{{ $components = append $components "controller" }}{{ end -}}
+{{- $holders := list -}}
+{{- range $components -}}
+{{- $name := printf "%s-%s" $full . -}}
+{{- $holders = append $holders (dict "component" . "tier" "" "name" $name "secret" (include "steersman.tlsSecret" (dict "root" $root "component" . "name" $name))) -}}
+{{- end -}}
+{{- range include "steersman.backends" . | fromJsonArray -}}
+{{- $name := printf "%s-backend-%s" $full . -}}
+{{- $holders = append $holders (dict "component" "backend" "tier" . "name" $name "secret" (include "steersman.tlsSecret" (dict "root" $root "component" "backend" "name" $name))) -}}
+{{- end -}}
+{{- $holders | toJson -}}
+{{- end -}}
+
+{{/* Name of the Secret with a workload's certificate. Takes root, component and the workload's name. */}}
+{{- define "steersman.tlsSecret" -}}
+{{- $given := get .root.Values.tls.secrets .component -}}
+{{- eq .root.Values.tls.source "secrets" | ternary $given (printf "%s-tls" .name) -}}
+{{- end -}}
+
+{{/*
+DNS names of a holder, as a JSON list: those of its Services, and one that all have for Prometheus, which reaches pods by
+their addresses. A router is also what `kubectl port-forward` makes of it. Takes root, component and name.
+*/}}
+{{- define "steersman.tlsNames" -}}
+{{- $namespace := .root.Release.Namespace -}}
+{{- $services := list .name -}}
+{{- if eq .component "router" }}{{ $services = append $services (printf "%s-headless" .name) }}{{ end -}}
+{{- $names := list -}}
+{{- range $services -}}
+{{- $names = concat $names (list . (printf "%s.%s" . $namespace) (printf "%s.%s.svc" . $namespace) (printf "%s.%s.svc.cluster.local" . $namespace)) -}}
+{{- end -}}
+{{- $names = append $names (include "steersman.tlsMetricsName" .root) -}}
+{{- if eq .component "router" }}{{ $names = append $names "localhost" }}{{ end -}}
+{{- $names | toJson -}}
+{{- end -}}
+
+{{- define "steersman.tlsMetricsName" -}}{{ include "steersman.fullname" . }}-metrics{{- end -}}
+
+{{/* Settings of one of the product's processes, as JSON. Takes a part. */}}
+{{- define "steersman.tlsSettings" -}}
+{{- $settings := dict -}}
+{{- if .root.Values.tls.enabled -}}
+{{- $full := include "steersman.fullname" .root -}}
+{{- $router := eq .component "router" -}}
+{{- $verify := or (not $router) .root.Values.tls.verifyCallers -}}
+{{- $may := dict
+      "router" (list (printf "%s-scaler" $full) (printf "%s-controller" $full))
+      "backend" (list (printf "%s-router" $full))
+      "scaler" (list (printf "%s-client" $full)) -}}
+{{- $settings = dict "TLS__FOLDER" (include "steersman.tlsFolder" .root) "TLS__VERIFY_CLIENTS" $verify -}}
+{{- with get $may .component -}}
+{{- $_ := set $settings "TLS__CLIENT_NAMES" (toJson .) -}}
+{{- end -}}
+{{- end -}}
+{{- $settings | toJson -}}
+{{- end -}}
+
+{{/* Triton reads its certificate once: kubelet restarts it when there is another. It has no TLS for HTTP, which is its own. */}}
+{{- define "steersman.tritonProbes" -}}
+{{- $folder := include "steersman.tlsFolder" .root -}}
+{{- $ask := "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/%s', timeout=3)" -}}
+startupProbe:
+  exec:
+    command: [sh, -c, "cp -f {{ $folder }}/tls.crt /tmp/served.crt && exec python3 -c \"$0\"", {{ printf $ask "ready" | quote }}]
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: {{ div (add .startupSeconds 1) 2 }}
+readinessProbe:
+  exec:
+    command: [python3, -c, {{ printf $ask "ready" | quote }}]
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 2
+livenessProbe:
+  exec:
+    command: [sh, -c, "cmp -s {{ $folder }}/tls.crt /tmp/served.crt && exec python3 -c \"$0\"", {{ printf $ask "live" | quote }}]
+  periodSeconds: 20
+  timeoutSeconds: 10
+  failureThreshold: 3
+{{- end -}}
+
+{{/* Redis reads its certificate again when it is told to. Runs it with the arguments that follow. */}}
+{{- define "steersman.redisWithTls" -}}
+{{- $folder := include "steersman.tlsFolder" . -}}
+follow() {
+  while sleep 20; do
+    cmp -s {{ $folder }}/tls.crt /tmp/served.crt && cmp -s {{ $folder }}/ca.crt /tmp/served-ca.crt && continue
+    {{ include "steersman.redisCli" . | fromJsonArray | join " " }} CONFIG SET tls-cert-file {{ $folder }}/tls.crt tls-key-file {{ $folder }}/tls.key tls-ca-cert-file {{ $folder }}/ca.crt &&
+      cp -f {{ $folder }}/tls.crt /tmp/served.crt && cp -f {{ $folder }}/ca.crt /tmp/served-ca.crt
+  done
+}
+cp -f {{ $folder }}/tls.crt /tmp/served.crt
+cp -f {{ $folder }}/ca.crt /tmp/served-ca.crt
+follow >/dev/null &
+exec redis-server "$@"
+{{- end -}}
+
+{{/* The command line of redis-cli, as a JSON list. */}}
+{{- define "steersman.redisCli" -}}
+{{- $folder := include "steersman.tlsFolder" . -}}
+{{- .Values.tls.enabled | ternary
+      (list "redis-cli" "--tls" "--cert" (print $folder "/tls.crt") "--key" (print $folder "/tls.key") "--cacert" (print $folder "/ca.crt"))
+      (list "redis-cli") | toJson -}}
+{{- end -}}
