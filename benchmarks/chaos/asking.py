@@ -91,7 +91,9 @@ class Callers:
             ](text, asked, begun_at)
         except grpc.aio.AioRpcError as error:
             _end(asked, rpc_errors.from_rpc_error(error), error.details() or "")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except TimeoutError:
+            asked.outcome, asked.error = "deadline", "the caller's own"
+        except (aiohttp.ClientError, OSError) as error:
             asked.outcome = "broken" if asked.first_byte is not None else "failed"
             asked.error = f"{type(error).__name__}: {error}"
         else:

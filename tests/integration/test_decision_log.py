@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import orjson
+import psutil
 import pytest
 
 from fakes.engine import fake_engine
-from fixtures.callers import calling, fetch, until
+from fixtures.callers import calling, fetch, metric, until
 from fixtures.router_process import StartRouter, direct, policies
 from steersman.api.v1 import decision_pb2
 from steersman.local.system import System
+
+LINES = "steersman_decision_log_lines_total"
 
 
 @pytest.fixture
@@ -65,3 +68,32 @@ async def test_a_log_that_cannot_be_written_is_counted_and_answers_go_on(
         return 'steersman_decision_log_lines_total{outcome="not_written"} 3.0' in lines
 
     await until(counted)
+
+
+async def test_a_full_disk_costs_lines_and_nothing_else_until_there_is_room_again(
+    start_router: StartRouter, engine: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "decisions.jsonl"
+    router = await start_router(
+        policies(direct(engine), direct(engine)), settings={"DECISION_LOG__PATH": path}
+    )
+    process = psutil.Process(router.process.pid)
+
+    async def ask_until(outcome: str) -> None:
+        before = await metric(router.metrics, LINES, outcome=outcome)
+        assert (await caller.complete()).text
+
+        async def counted() -> bool:
+            return await metric(router.metrics, LINES, outcome=outcome) == before + 1
+
+        await until(counted)
+
+    async with calling(router.grpc) as caller:
+        await ask_until("written")
+        process.rlimit(psutil.RLIMIT_FSIZE, (1, psutil.RLIM_INFINITY))  # of its own log too
+        for _ in range(3):
+            await ask_until("not_written")
+        process.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+        await ask_until("written")
+    lines = path.read_bytes().splitlines()
+    assert [orjson.loads(line)["schema"] for line in lines] == ["steersman.decision/1"] * 2
