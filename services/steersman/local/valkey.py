@@ -12,7 +12,17 @@ def valkey(parts: Parts, *, port: int, name: str = "valkey") -> Program:
     argv = [str(parts.valkey), "--bind", "127.0.0.1", "--port", str(port)]
     return Program(
         name=name,
-        argv=(*argv, "--save", "", "--appendonly", "no", "--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"),
+        argv=(
+            *argv,
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--maxmemory",
+            "64mb",
+            "--maxmemory-policy",
+            "allkeys-lru",
+        ),
         ready=redis_pong(port),
         stop_seconds=5.0,
     )
