@@ -31,6 +31,8 @@ from steersman.local.parts import CHECKOUT, MissingPart
 from steersman.local.processes import StartFailed
 
 RESULTS: Final = CHECKOUT / "benchmarks" / "results"
+WIDTH: Final = 180
+"""Columns of a table that goes to no terminal."""
 PARTS: Final = ("faults", "overload", "leaving", "drain")
 
 
@@ -91,7 +93,7 @@ async def measure(given: argparse.Namespace, console: Console, path: Path) -> di
 
 def main() -> None:
     """Run, print and write; fail where a bar is missed."""
-    given, console = parse(), Console()
+    given, console = parse(), Console(width=None if sys.stdout.isatty() else WIDTH)
     now, started = datetime.now(UTC), time.monotonic()
     described = provenance.describe(now)
     path = given.json or RESULTS / f"chaos-{now:%Y%m%dT%H%M%SZ}-{described['commit'][:7]}.json"
