@@ -38,7 +38,7 @@ for i, key in ipairs(KEYS) do
 end
 """
 """One command for a whole batch: each one of a pipeline would have to be packed and its answer read."""
-_WRITE_SECONDS: Final = 0.01
+_WRITE_SECONDS: Final = 0.05
 """Pause between two batches of writes: nobody waits for them, and larger ones cost less."""
 
 
