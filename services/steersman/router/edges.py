@@ -1,4 +1,4 @@
-"""What the handlers of an edge have in common: what a caller shows there, and responses over HTTP."""
+"""What the handlers of an edge have in common: what a caller shows there, and bodies and responses over HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import web
 from steersman.identity.shown import Shown
 from steersman.openai_api import errors as openai_errors
 from steersman.router import peers
-from steersman.runtime.errors import Error
+from steersman.runtime.errors import Error, InvalidRequest, TooLarge
 
 JSON: Final = "application/json"
 
@@ -29,6 +29,21 @@ def shown_by_call(context: grpc.aio.ServicerContext[Any, Any]) -> Shown:
 def shown_by_request(http: web.Request) -> Shown:
     """What a request over HTTP shows of its caller."""
     return Shown(http.headers.get("Authorization"), partial(peers.of_request, http))
+
+
+async def body_of(http: web.Request) -> bytes:
+    """The whole body of a request, however many pieces it comes in.
+
+    Raises:
+        TooLarge: It is larger than the application takes.
+        InvalidRequest: It cannot be read.
+    """
+    try:
+        return await http.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge("the body is larger than this router takes") from None
+    except web.RequestPayloadError:  # its chunks or its compression
+        raise InvalidRequest("", "the body cannot be read") from None
 
 
 def json_response(data: object, *, status: int = 200) -> web.Response:

@@ -21,7 +21,7 @@ from steersman.openai_api import body, errors as openai_errors
 from steersman.router.accounting import Record
 from steersman.router.callers import Callers
 from steersman.router.choosing import model_names
-from steersman.router.edges import JSON, error_response, json_response, shown_by_request
+from steersman.router.edges import JSON, body_of, error_response, json_response, shown_by_request
 from steersman.router.headers import decision_headers
 from steersman.router.http_decisions import DecisionHandlers
 from steersman.router.model import Caller
@@ -29,7 +29,7 @@ from steersman.router.routing import Request, Routing
 from steersman.router.sessions import checked_session_id
 from steersman.runtime import telemetry
 from steersman.runtime.deadline import Deadline
-from steersman.runtime.errors import Error, InvalidRequest, TooLarge
+from steersman.runtime.errors import Error, InvalidRequest
 
 log = logging.getLogger(__name__)
 
@@ -156,13 +156,7 @@ class HttpApi:
     async def _request(self, http: web.Request, received_at: float) -> Request:
         caller = await self._caller(http)  # before anything of the body is read
         self.routing.refuse_early(caller)
-        try:
-            raw = await http.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise TooLarge("the body is larger than this router takes") from None
-        except web.RequestPayloadError:  # its chunks or its compression
-            raise InvalidRequest("", "the body cannot be read") from None
-        chat = body.parse(raw, max_messages=self.max_messages)
+        chat = body.parse(await body_of(http), max_messages=self.max_messages)
         return Request(
             caller=caller,
             model=chat.model,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -15,13 +15,11 @@ from steersman.router.accounting import Record
 from steersman.router.callers import Callers
 from steersman.router.decision_log import facts
 from steersman.router.decisions import Decisions
-from steersman.router.edges import error_response, json_response, shown_by_request
+from steersman.router.edges import body_of, error_response, json_response, shown_by_request
 from steersman.router.ids import made_at
 from steersman.runtime.errors import Error, InvalidRequest
 
 log = logging.getLogger(__name__)
-
-_MOST_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class DecisionHandlers:
     async def feedback(self, http: web.Request) -> web.Response:
         """How good the answer was."""
         caller = await self.callers.identify(shown_by_request(http))
-        decision_id, quality = _feedback(await http.content.read(_MOST_BYTES))
+        decision_id, quality = _feedback(await body_of(http))
         await self.decisions.rate(decision_id, quality, caller=caller)
         return json_response({"object": "feedback", "id": decision_id, "quality": quality})
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import grpc
@@ -18,6 +19,7 @@ from fakes.shared_store import FakeStore
 from fixtures.callers import Answer, calling, failure, fetch
 from steersman.api.v1 import decision_pb2, decision_service_pb2 as pb, decision_service_pb2_grpc
 from steersman.identity.keys import Keyring, make
+from steersman.identity.shown import Shown
 from steersman.router.accounting import Record
 from steersman.router.callers import KeyHolders
 from steersman.router.decisions import Decisions
@@ -164,6 +166,44 @@ async def test_http_takes_feedback(guarded: RouterOnFakes) -> None:
     assert answer.json == {"object": "feedback", "id": made.id, "quality": 0.5}
     (feedback,) = guarded.feedback
     assert (feedback.caller.tenant, feedback.decision, feedback.quality) == ("search", made, 0.5)
+
+
+@dataclass(frozen=True)
+class Waited:
+    """Knows callers, and tells when one has come."""
+
+    holders: KeyHolders
+    seen: asyncio.Event
+
+    async def identify(self, shown: Shown) -> Caller:
+        self.seen.set()
+        return await self.holders.identify(shown)
+
+
+async def test_feedback_may_come_in_pieces(guarded: RouterOnFakes) -> None:
+    made, seen = await guarded.decided(a_request(tenant="search")), asyncio.Event()
+    body = orjson.dumps({"id": made.id, "quality": 0.5})
+    head = (
+        f"POST /v1/feedback HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {OWN}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    async with over_http(guarded, callers=Waited(holders(), seen)) as served, asyncio.timeout(10):
+        host, _, port = served.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head.encode() + body[:20])
+        await seen.wait()
+        writer.write(body[20:])
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert len(guarded.feedback) == 1
+
+
+async def test_feedback_larger_than_the_router_takes_is_413(guarded: RouterOnFakes) -> None:
+    async with over_http(guarded, callers=holders(), max_bytes=1000) as served:
+        answer = await ask(f"{served.url}/v1/feedback", OWN, b" " * 1001)
+    assert answer.status == 413
 
 
 @pytest.mark.parametrize(
