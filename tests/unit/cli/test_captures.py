@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steersman.captures import key_file
+from steersman.cli.__main__ import main
+
+
+def rotate(path: Path) -> int:
+    return main(["captures", "rotate", "--key-file", str(path)])
+
+
+def test_keys_are_for_their_owner_alone_and_older_ones_stay(tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    assert rotate(path) == 0
+    (first,) = key_file.parse(path.read_bytes())
+    assert rotate(path) == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert key_file.parse(path.read_bytes())[1:] == (first,)
+
+
+def test_no_key_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.yaml"
+    rotate(path)
+    said = "".join(capsys.readouterr())
+    (key,) = key_file.parse(path.read_bytes())
+    assert key.id in said
+    assert all(part not in said for part in path.read_text().split("key: ")[1:])
+
+
+def test_a_file_with_a_fault_is_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.yaml"
+    path.write_text("keys: [hush")
+    assert rotate(path) == 1
+    assert path.read_text() == "keys: [hush"
+    assert "hush" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["list", "--redis", "redis://127.0.0.1:9/0"], "Redis cannot be asked", id="nobody"),
+        pytest.param(["list", "--redis", "http://x"], "--redis is no URL of Redis", id="no Redis"),
+        pytest.param(["list", "--tls-folder", "/nowhere"], "No such file", id="no certificates"),
+        pytest.param(["export", "--key-file", "/nowhere/keys.yaml"], "cannot read", id="no keys"),
+    ],
+)
+def test_what_is_wrong_is_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["captures", *arguments]) == 1
+    assert told in capsys.readouterr().err
