@@ -26,7 +26,7 @@ from steersman.openai_api.client import EngineClient, Timeouts
 from steersman.runtime.client_names import ClientNames
 from steersman.runtime.health import Health
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
-from steersman.runtime.server import grpc_server
+from steersman.runtime.server import grpc_server, health_server
 from steersman.runtime.tasks import BackgroundTasks
 from steersman.runtime.telemetry import tracing
 from steersman.runtime.tls import opened
@@ -59,6 +59,7 @@ async def app(settings: BackendSettings) -> AsyncIterator[Addresses]:
                 service="steersman-backend",
                 version=__version__,
                 on_dropped=process.spans_dropped.inc,
+                begins=False,
             )
         )
         client = await stack.enter_async_context(_client(settings.engine))
@@ -84,8 +85,9 @@ async def app(settings: BackendSettings) -> AsyncIterator[Addresses]:
         metrics_address = await stack.enter_async_context(
             metrics_server(settings.metrics.address, process, health=health, wire=wire)
         )
+        await stack.enter_async_context(health_server(settings.health, health))
         tasks = await stack.enter_async_context(
-            BackgroundTasks(on_failure=lambda task: process.background_failures.labels(task=task).inc())
+            BackgroundTasks(on_failure=lambda task: process.background_failures.labels(task).inc())
         )
         tasks.start("engine-watch", lambda: engine.watch(on_news))
         grpc_address = await stack.enter_async_context(

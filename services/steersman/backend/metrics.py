@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
 from steersman.backend.model import Ending, Load
 from steersman.openai_api import refusals
+from steersman.runtime.instruments import Counter, Distribution, Histogram
 from steersman.runtime.metrics import ANSWER_BUCKETS
 
 
@@ -20,9 +21,9 @@ class BackendMetrics:
     """
 
     def __init__(self, registry: CollectorRegistry, *, tier: str) -> None:
-        def histogram(name: str, text: str) -> Histogram:
+        def histogram(name: str, text: str) -> Distribution:
             made = Histogram(name, text, ("tier",), buckets=ANSWER_BUCKETS, registry=registry)
-            return made.labels(tier=tier)
+            return made.labels(tier)
 
         self._registry = registry
         self._tier = tier
@@ -40,15 +41,15 @@ class BackendMetrics:
             registry=registry,
         )
         for reason in refusals.REASONS:  # shown from the start, so that the first one is an increase
-            self._errors.labels(tier=tier, reason=reason)
+            self._errors.labels(tier, reason)
         tokens = Counter(
             "steersman_backend_tokens",
             "Tokens, as the engine counts them.",
             ("tier", "direction"),
             registry=registry,
         )
-        self._tokens_in = tokens.labels(tier=tier, direction="input")
-        self._tokens_out = tokens.labels(tier=tier, direction="output")
+        self._tokens_in = tokens.labels(tier, "input")
+        self._tokens_out = tokens.labels(tier, "output")
 
     def observe_load(self, load: Callable[[], Load], *, reachable: Callable[[], bool]) -> None:
         """Show a load and whether the engine is reachable; both are called when scraped, from another thread."""
@@ -60,7 +61,7 @@ class BackendMetrics:
 
     def failed(self, reason: str) -> None:
         """An answer failed; reasons come from the closed set of the error tree."""
-        self._errors.labels(tier=self._tier, reason=reason).inc()
+        self._errors.labels(self._tier, reason).inc()
 
     def ended(self, ending: Ending) -> None:
         """An answer is complete."""

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def replace_all(files: Mapping[Path, bytes]) -> None:
+def replace_all(files: Mapping[Path, bytes], *, mode: int | None = None) -> None:
     """Put every file in place by renaming, once all of them are on disk.
+
+    Args:
+        files: Content by path.
+        mode: Who may do what with them, from the first byte on; as the process has it where not given.
 
     Raises:
         OSError: One cannot be written; then none is changed.
@@ -15,6 +19,8 @@ def replace_all(files: Mapping[Path, bytes]) -> None:
     partial = {path: path.with_name(f".{path.name}.partial") for path in files}
     try:
         for path, content in files.items():
+            if mode is not None:
+                partial[path].touch(mode)
             partial[path].write_bytes(content)
         for path in files:
             partial[path].replace(path)

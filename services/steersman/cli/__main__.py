@@ -14,7 +14,8 @@ from types import ModuleType
 from rich.console import Console
 
 from steersman.classifier.errors import ClassifierError
-from steersman.cli import calibrate, data, evaluate, explain, keys, label, replay, train
+from steersman.cli import calibrate, captures, data, evaluate, explain, keys, label, replay, train
+from steersman.cli.captures import CapturesError
 from steersman.cli.explain import ExplainError
 from steersman.identity.key_file import KeyFileError
 
@@ -22,7 +23,7 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 """The command could not be done; `argparse` itself leaves with 2 for a command line that it cannot read."""
 
-_COMMANDS: tuple[ModuleType, ...] = (data, train, label, evaluate, calibrate, replay, explain, keys)
+_COMMANDS: tuple[ModuleType, ...] = (data, train, label, evaluate, calibrate, replay, explain, keys, captures)
 _DESCRIPTION = """\
 Train the classifiers that decide which model answers a query, measure them, and choose where policies draw the line.
 
@@ -34,6 +35,7 @@ typical use:
   steersman replay --log decisions.jsonl --policy-file policies.yaml --boundaries 0.8
   steersman explain 01a20d5086c574c1a450afe4e1c034c2
   steersman label sample labels --prompts traffic.jsonl --count 500
+  steersman captures export --key-file capture-keys.yaml --out traffic.jsonl
 """
 
 
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True, soft_wrap=True)
     try:
         options.run(options, errors)
-    except (ClassifierError, ExplainError, KeyFileError) as error:
+    except (ClassifierError, CapturesError, ExplainError, KeyFileError) as error:
         errors.print(f"steersman {options.command}: {error}", style="bold red", markup=False, highlight=False)
         return EXIT_FAILED
     except KeyboardInterrupt:

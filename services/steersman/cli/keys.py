@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from steersman.classifier import whole_files
+from steersman.cli.options import add_action
 from steersman.identity import key_file
 from steersman.identity.key_file import KeyFileError
 from steersman.identity.keys import ApiKey, Change, Keyring, make
@@ -127,9 +128,8 @@ def _action(
     text: str,
     act: Callable[[argparse.Namespace, Console], None],
 ) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=text, description=f"{text.capitalize()}.")
+    parser = add_action(actions, name, text, act)
     parser.add_argument("--file", type=Path, required=True, metavar="FILE", help="the file of keys")
-    parser.set_defaults(act=act)
     return parser
 
 

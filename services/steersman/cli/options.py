@@ -1,16 +1,30 @@
-"""Options that several subcommands take, and how their values are read."""
+"""Options and actions that several subcommands have, and how values are read."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from steersman.calibration.bootstrap import Resampling
 from steersman.classifier.errors import DataError
 from steersman.cli import numbers
+
+
+def add_action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    text: str,
+    act: Callable[[argparse.Namespace, Console], None],
+) -> argparse.ArgumentParser:
+    """What a subcommand can be told to do, as one of several."""
+    parser = actions.add_parser(name, help=text, description=f"{text.capitalize()}.")
+    parser.set_defaults(act=act)
+    return parser
 
 
 def add_bootstrap(parser: argparse.ArgumentParser) -> None:

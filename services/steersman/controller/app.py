@@ -34,7 +34,7 @@ from steersman.runtime.addresses import AddressLookup, name_of
 from steersman.runtime.health import Health
 from steersman.runtime.kubernetes.client import KubernetesApi, kubernetes_api
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
-from steersman.runtime.server import grpc_server
+from steersman.runtime.server import grpc_server, health_server
 from steersman.runtime.tasks import BackgroundTasks
 from steersman.runtime.tls import Wire, opened
 
@@ -61,6 +61,7 @@ async def app(settings: ControllerSettings) -> AsyncIterator[None]:
         await stack.enter_async_context(
             metrics_server(settings.metrics.address, process, health=health, wire=wire)
         )
+        await stack.enter_async_context(health_server(settings.health, health))
         api = await stack.enter_async_context(kubernetes_api(settings.kubernetes.kubeconfig))
         election = _election(settings, api, metrics, process, wire=wire)
         stack.push_async_callback(election.resign)  # after the work, which ends with its task

@@ -7,6 +7,7 @@ holds it. It is the engine of the small image and of the local system; productio
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 from collections.abc import Sequence
 from typing import Final
@@ -42,7 +43,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--model", required=True, help="GGUF file")
     parser.add_argument("--alias", required=True, help="name of the model")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    host = os.environ.get("ENGINE_HOST", "127.0.0.1")
+    parser.add_argument(
+        "--host", default=host, help="address to listen on; by default that in ENGINE_HOST, or the loopback"
+    )
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--slots", required=True, type=int, help="requests worked on at once")
     parser.add_argument("--context-window", required=True, type=int, help="tokens per slot")

@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Self
 
-import yaml
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from steersman.identity.key_file import TENANT_PATTERN
 from steersman.identity.shown import Peer
+from steersman.runtime import told_file
 from steersman.runtime.settings import Group
 
 _ANYTHING: Final = "[^/]*"
@@ -93,13 +93,7 @@ def parse(text: bytes) -> Rules:
         RulesFileError: It is not valid; every fault is named.
     """
     try:
-        file = _File.model_validate(yaml.safe_load(text) or {})
-    except (yaml.YAMLError, RecursionError) as error:
-        raise RulesFileError("not YAML") from error
-    except ValidationError as error:
-        faults = (
-            f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg'].removeprefix('Value error, ')}"
-            for each in error.errors(include_url=False)
-        )
-        raise RulesFileError("; ".join(faults)) from None
+        file = told_file.read(text, _File)
+    except told_file.Faulty as error:
+        raise RulesFileError(str(error)) from error
     return Rules.of(Rule(each.tenant, each.uri, each.subject) for each in file.certificates)

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from steersman.identity.keys import ApiKey, Change, Keyring
-from steersman.runtime import strict_yaml
+from steersman.runtime import told_file
 from steersman.runtime.settings import Group
 
 TENANT_PATTERN: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
@@ -50,9 +50,7 @@ class _File(Group):
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:
-        identifiers = [key.id for key in self.keys]
-        if twice := {each for each in identifiers if identifiers.count(each) > 1}:
-            raise ValueError(f"these ids stand there twice: {', '.join(sorted(twice))}")
+        told_file.check_distinct([key.id for key in self.keys])
         return self
 
 
@@ -63,14 +61,9 @@ def parse(text: bytes) -> Keyring:
         KeyFileError: It is not valid; every fault is named, and nothing of what the file holds.
     """
     try:
-        file = _File.model_validate(strict_yaml.load(text) or {})
-    except strict_yaml.NotYaml as error:
-        place = "" if error.line is None else f" in line {error.line}"
-        raise KeyFileError(f"not YAML{place}") from None  # whose own words quote the file
-    except RecursionError as error:
-        raise KeyFileError("file: is nested too deeply") from error
-    except ValidationError as error:
-        raise KeyFileError("; ".join(_fault(each) for each in error.errors(include_url=False))) from None
+        file = told_file.read(text, _File)
+    except told_file.Faulty as error:
+        raise KeyFileError(str(error)) from error
     return Keyring.of(
         (ApiKey(**key.model_dump()) for key in file.keys),
         (Change(**change.model_dump()) for change in file.history),
@@ -101,8 +94,3 @@ def _row(key: ApiKey) -> dict[str, Any]:
 def _change(change: Change) -> dict[str, Any]:
     kept = _Change.model_validate(change, from_attributes=True)
     return kept.model_dump(mode="json")
-
-
-def _fault(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"]) or "file"
-    return f"{place}: {error['msg'].removeprefix('Value error, ')}"

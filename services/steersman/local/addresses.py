@@ -16,7 +16,7 @@ class Addresses:
         router_grpc: RouterService.
         router_http: The OpenAI-compatible API, without a path.
         triton_grpc: Triton.
-        triton_http: Triton, without a path.
+        triton_http: Triton, without a path; its health alone where hops are private.
         redis: The Redis-protocol server, as a client's URL.
         weak_backend: BackendService of the weak tier; None where a server elsewhere answers for it.
         strong_backend: The same of the strong tier.
@@ -24,6 +24,7 @@ class Addresses:
         strong_engine: The same of the strong tier.
         metrics: The router's Prometheus metrics.
         traces: The list of collected traces.
+        ca_file: Authority of the certificates; None where nothing speaks TLS.
     """
 
     router_grpc: str
@@ -37,6 +38,7 @@ class Addresses:
     strong_engine: str
     metrics: str
     traces: str
+    ca_file: str | None = None
 
     def write(self, path: Path) -> None:
         """Write them as one JSON object, all at once."""

@@ -35,7 +35,8 @@ class Layout:
     Attributes:
         collector_port: The collector.
         valkey_port: Valkey.
-        triton: Triton.
+        triton: Triton, or the Envoy in front of it.
+        triton_behind: Triton where there is one.
         router: The router.
         tiers: By name, those whose engine runs on this machine.
     """
@@ -43,6 +44,7 @@ class Layout:
     collector_port: int
     valkey_port: int
     triton: TritonPorts
+    triton_behind: TritonPorts
     router: Listening
     tiers: dict[str, TierLayout]
 
@@ -72,9 +74,14 @@ def decide(ports: Ports, *, tiers: Collection[str], customary: bool = False) -> 
     return Layout(
         collector_port=ports.take(),
         valkey_port=ports.take(),
-        triton=TritonPorts(grpc=ports.take(), http=ports.take(), metrics=ports.take()),
+        triton=_triton(ports),
+        triton_behind=_triton(ports),
         router=Listening(grpc=address(_GRPC_PORT), http=address(_HTTP_PORT), metrics=address()),
         tiers={
             tier: TierLayout(ports.take(), Listening(grpc=address(), metrics=address())) for tier in tiers
         },
     )
+
+
+def _triton(ports: Ports) -> TritonPorts:
+    return TritonPorts(grpc=ports.take(), http=ports.take(), metrics=ports.take())

@@ -36,10 +36,12 @@ class Options:
     Attributes:
         tiny: Keep to the smallest model, in both tiers.
         elsewhere: Servers that answer for a tier, by the tier's name.
+        tls: Whether the processes speak TLS.
     """
 
     tiny: bool = False
     elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
+    tls: bool = False
 
 
 def read(environment: Mapping[str, str]) -> Options:
@@ -47,10 +49,14 @@ def read(environment: Mapping[str, str]) -> Options:
     engines = environment.get("ENGINES", "")
     if engines not in {"", "tiny"}:
         raise BadOption(f"ENGINES is {engines!r}: the only choice is tiny")
+    tls = environment.get("TLS", "")
+    if tls not in {"", "0", "1"}:
+        raise BadOption(f"TLS is {tls!r}: the only choice is 1")
     named = {tier: _elsewhere(tier, environment) for tier in TIERS}
     return Options(
         tiny=engines == "tiny",
         elsewhere={tier: server for tier, server in named.items() if server is not None},
+        tls=tls == "1",
     )
 
 

@@ -73,6 +73,16 @@ class Parts:
         return self._installed(f"triton/lib/python{_VERSION}/site-packages/wordllama")
 
     @property
+    def envoy(self) -> Path:
+        """Envoy."""
+        return self._installed("parts/envoy/_bin/envoy")
+
+    @property
+    def envoy_configuration(self) -> Path:
+        """Folder of Envoy's configuration, as the chart has it."""
+        return self.root / "deploy" / "helm" / "steersman" / "files" / "envoy"
+
+    @property
     def engine_packages(self) -> Path:
         """Folder to import `xllamacpp` from."""
         return self._installed("parts/xllamacpp").parent

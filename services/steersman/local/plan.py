@@ -5,7 +5,7 @@ Everything is decided here, and nothing started, so that a test can take a plan 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from steersman.local import policy_file
 from steersman.local.addresses import Addresses
 from steersman.local.collector import collector
 from steersman.local.engine import Model, engine
+from steersman.local.envoy import envoy
+from steersman.local.hops import PLAIN, Hops
 from steersman.local.layout import Layout
 from steersman.local.options import Elsewhere
 from steersman.local.parts import Parts
@@ -51,7 +53,13 @@ class Plan:
 
 
 def plan(
-    parts: Parts, tiers: Mapping[str, Answering], layout: Layout, *, folder: Path, threads: int = 1
+    parts: Parts,
+    tiers: Mapping[str, Answering],
+    layout: Layout,
+    *,
+    folder: Path,
+    threads: int = 1,
+    tls: bool = False,
 ) -> Plan:
     """Decide on command lines and settings, and write the policy file.
 
@@ -61,35 +69,56 @@ def plan(
         layout: Where everything listens.
         folder: A folder of this system's own.
         threads: Processor threads of each engine.
+        tls: Whether its processes speak TLS with each other and with callers.
     """
+    hops = Hops.private(folder / "tls", _speaking(tiers)) if tls else PLAIN
     policies = folder / "policies.yaml"
     policy_file.write(policies, {tier: _tier(tier, tiers[tier], layout) for tier in tiers})
     return Plan(
         waves=(
-            _parts(parts, layout, folder=folder) + _engines(parts, tiers, layout, threads=threads),
-            _backends(parts, layout),
-            (_router(parts, tiers, layout, policies=policies),),
+            _parts(parts, layout, hops, folder=folder) + _engines(parts, tiers, layout, threads=threads),
+            _backends(parts, layout, hops),
+            (_router(parts, tiers, layout, hops, policies=policies),),
         ),
-        addresses=_addresses(tiers, layout),
+        addresses=_addresses(tiers, layout, hops),
         layout=layout,
         policies=policies,
         folder=folder,
     )
 
 
-def _parts(parts: Parts, layout: Layout, *, folder: Path) -> tuple[Program, ...]:
+def _speaking(tiers: Iterable[str]) -> Iterator[str]:
+    """The programs that speak TLS, where any does."""
+    yield from ("router", "triton", *(f"{tier}_backend" for tier in tiers))
+
+
+def _parts(parts: Parts, layout: Layout, hops: Hops, *, folder: Path) -> tuple[Program, ...]:
     return (
         collector(parts, port=layout.collector_port),
-        valkey(parts, port=layout.valkey_port),
-        triton(
-            parts,
-            repository=parts.model_repository,
-            ports=layout.triton,
-            folder=folder / "triton",
-            traces_url=f"{layout.otlp_url}/v1/traces",
-            models=(CLASSIFIER,),
-        ),
+        valkey(parts, port=layout.valkey_port, socket=_socket(hops)),
+        *_classifier(parts, layout, hops, folder=folder),
     )
+
+
+def _classifier(parts: Parts, layout: Layout, hops: Hops, *, folder: Path) -> Iterator[Program]:
+    """Triton, and Envoy in front of it where hops are private."""
+    shown = hops.shown("triton", caller="router")
+    yield triton(
+        parts,
+        repository=parts.model_repository,
+        ports=layout.triton_behind if shown else layout.triton,
+        folder=folder / "triton",
+        traces_url=f"{layout.otlp_url}/v1/traces",
+        models=(CLASSIFIER,),
+    )
+    if shown:
+        yield envoy(
+            parts, ports=layout.triton, behind=layout.triton_behind, shown=shown, folder=folder / "envoy"
+        )
+
+
+def _socket(hops: Hops) -> Path | None:
+    return None if hops.folder is None else hops.folder / "valkey.sock"
 
 
 def _engines(
@@ -102,7 +131,7 @@ def _engines(
     )
 
 
-def _backends(parts: Parts, layout: Layout) -> tuple[Program, ...]:
+def _backends(parts: Parts, layout: Layout, hops: Hops) -> tuple[Program, ...]:
     return tuple(
         backend(
             parts,
@@ -111,12 +140,15 @@ def _backends(parts: Parts, layout: Layout) -> tuple[Program, ...]:
             listening=placed.backend,
             otlp_url=layout.otlp_url,
             name=f"{tier}_backend",
+            hops=hops,
         )
         for tier, placed in layout.tiers.items()
     )
 
 
-def _router(parts: Parts, tiers: Mapping[str, Answering], layout: Layout, *, policies: Path) -> Program:
+def _router(
+    parts: Parts, tiers: Mapping[str, Answering], layout: Layout, hops: Hops, *, policies: Path
+) -> Program:
     keys = {
         policy_file.key_variable(tier): what.api_key
         for tier, what in tiers.items()
@@ -125,8 +157,9 @@ def _router(parts: Parts, tiers: Mapping[str, Answering], layout: Layout, *, pol
     needs = RouterNeeds(
         policy_file=policies,
         classifier=f"127.0.0.1:{layout.triton.grpc}",
-        cache_url=layout.redis_url,
+        cache_url=_redis(layout, hops),
         keys=keys,
+        hops=hops,
     )
     return router(parts, needs, listening=layout.router, otlp_url=layout.otlp_url)
 
@@ -135,7 +168,12 @@ def _tier(name: str, what: Answering, layout: Layout) -> Tier:
     return Local(what, layout.tiers[name].backend.grpc) if isinstance(what, Model) else what
 
 
-def _addresses(tiers: Mapping[str, Answering], layout: Layout) -> Addresses:
+def _redis(layout: Layout, hops: Hops) -> str:
+    socket = _socket(hops)
+    return layout.redis_url if socket is None else f"unix://{socket}?db=0"
+
+
+def _addresses(tiers: Mapping[str, Answering], layout: Layout, hops: Hops) -> Addresses:
     def backend_of(tier: str) -> str | None:
         return layout.tiers[tier].backend.grpc if tier in layout.tiers else None
 
@@ -145,14 +183,15 @@ def _addresses(tiers: Mapping[str, Answering], layout: Layout) -> Addresses:
 
     return Addresses(
         router_grpc=layout.router.grpc,
-        router_http=f"http://{layout.router.http}",
+        router_http=f"{hops.http}://{layout.router.http}",
         triton_grpc=f"127.0.0.1:{layout.triton.grpc}",
-        triton_http=f"http://127.0.0.1:{layout.triton.http}",
-        redis=layout.redis_url,
+        triton_http=f"{hops.http}://127.0.0.1:{layout.triton.http}",
+        redis=_redis(layout, hops),
         weak_backend=backend_of("weak"),
         strong_backend=backend_of("strong"),
         weak_engine=engine_of("weak"),
         strong_engine=engine_of("strong"),
-        metrics=f"http://{layout.router.metrics}/metrics",
+        metrics=f"{hops.http}://{layout.router.metrics}/metrics",
         traces=f"{layout.otlp_url}/traces",
+        ca_file=None if hops.ca_file is None else str(hops.ca_file),
     )

@@ -20,9 +20,16 @@ class NoFreePort(Exception):
 
 
 class Ports:
-    """Hands out free ports of the loopback interface, none twice."""
+    """Hands out free ports of the loopback interface, none twice.
 
-    def __init__(self) -> None:
+    Args:
+        lowest: Of those that it tries.
+        highest: Of those that it tries.
+    """
+
+    def __init__(self, *, lowest: int = _LOWEST, highest: int = _HIGHEST) -> None:
+        self._lowest = lowest
+        self._highest = highest
         self._taken: set[int] = set()
 
     def take(self, *, preferred: int | None = None) -> int:
@@ -30,10 +37,10 @@ class Ports:
         if preferred is not None and self._claim(preferred):
             return preferred
         for _ in range(_ATTEMPTS):
-            port = random.randint(_LOWEST, _HIGHEST)  # noqa: S311  # a guess, no secret
+            port = random.randint(self._lowest, self._highest)  # noqa: S311  # a guess, no secret
             if self._claim(port):
                 return port
-        raise NoFreePort(f"no free port found between {_LOWEST} and {_HIGHEST}")
+        raise NoFreePort(f"no free port found between {self._lowest} and {self._highest}")
 
     def _claim(self, port: int) -> bool:
         if port in self._taken or not _is_free(port):

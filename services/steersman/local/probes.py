@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -17,13 +19,22 @@ _SECONDS: Final = 1.0
 """Deadline of one question."""
 
 
-def http_ok(url: str) -> Probe:
-    """A probe for an HTTP server that answers 200 once it is ready."""
+def http_ok(url: str, *, ca_file: Path | None = None) -> Probe:
+    """A probe for an HTTP server that answers 200 once it is ready.
+
+    Args:
+        url: What is asked for.
+        ca_file: Authorities that its certificate may be by; the system's where None.
+    """
+    trusted = True if ca_file is None else ssl.create_default_context(cafile=ca_file)
 
     async def probe() -> bool:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         try:
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(url, ssl=trusted) as response,
+            ):
                 return response.status == HTTPStatus.OK
         except (aiohttp.ClientError, TimeoutError):
             return False
@@ -31,7 +42,7 @@ def http_ok(url: str) -> Probe:
     return probe
 
 
-def grpc_serving(address: str, *, service: str = "") -> Probe:
+def grpc_serving(address: str, *, service: str = "", seconds: float = _SECONDS) -> Probe:
     """A probe for a gRPC server with the standard health service; the empty name asks for the whole server."""
 
     async def probe() -> bool:
@@ -42,7 +53,7 @@ def grpc_serving(address: str, *, service: str = "") -> Probe:
                 response_deserializer=health_pb2.HealthCheckResponse.FromString,
             )
             try:
-                response = await check(health_pb2.HealthCheckRequest(service=service), timeout=_SECONDS)
+                response = await check(health_pb2.HealthCheckRequest(service=service), timeout=seconds)
             except grpc.aio.AioRpcError:
                 return False
             return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
@@ -50,13 +61,16 @@ def grpc_serving(address: str, *, service: str = "") -> Probe:
     return probe
 
 
-def redis_pong(port: int) -> Probe:
-    """A probe for a server that speaks the Redis protocol."""
+def redis_pong(port: int, *, socket: Path | None = None) -> Probe:
+    """A probe for a server that speaks the Redis protocol, on a port or, where it is given, a Unix socket."""
 
     async def probe() -> bool:
         try:
             async with asyncio.timeout(_SECONDS):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                if socket is None:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                else:
+                    reader, writer = await asyncio.open_unix_connection(socket)
                 try:
                     writer.write(b"PING\r\n")
                     return await reader.readline() == b"+PONG\r\n"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from steersman.local.hops import PLAIN, Hops
 from steersman.local.parts import Parts
 from steersman.local.probes import Probe, grpc_serving, http_ok
 from steersman.local.processes import Program
@@ -36,12 +37,14 @@ class RouterNeeds:
         classifier: Address of Triton.
         cache_url: URL of the Redis-protocol server.
         keys: Variables with the keys of servers elsewhere.
+        hops: How it speaks with others.
     """
 
     policy_file: Path
     classifier: str
     cache_url: str
     keys: Mapping[str, str]
+    hops: Hops = PLAIN
 
 
 def router(
@@ -65,15 +68,26 @@ def router(
             **_common(parts, listening, otlp_url, service="steersman-router"),
             **settings,
             **needs.keys,
+            **needs.hops.settings(name),
         },
-        ready=_all(grpc_serving(listening.grpc), http_ok(f"http://{listening.http}/readyz")),
+        ready=_all(
+            _serving(listening, needs.hops),
+            http_ok(f"{needs.hops.http}://{listening.http}/readyz", ca_file=needs.hops.ca_file),
+        ),
     )
 
 
 def backend(
-    parts: Parts, *, tier: str, engine_url: str, listening: Listening, otlp_url: str, name: str
+    parts: Parts,
+    *,
+    tier: str,
+    engine_url: str,
+    listening: Listening,
+    otlp_url: str,
+    name: str,
+    hops: Hops = PLAIN,
 ) -> Program:
-    """A backend in front of one engine."""
+    """A backend in front of one engine, which answers the router and nobody else where hops are private."""
     settings = {"STEERSMAN_TIER": tier, "STEERSMAN_ENGINE__URL": engine_url}
     return Program(
         name=name,
@@ -81,8 +95,9 @@ def backend(
         environment={
             **_common(parts, listening, otlp_url, service=f"steersman-backend-{tier}"),
             **settings,
+            **hops.settings(name, callers=["router"]),
         },
-        ready=grpc_serving(listening.grpc, service="engine"),
+        ready=_serving(listening, hops, service="engine"),
     )
 
 
@@ -98,6 +113,13 @@ def _common(parts: Parts, listening: Listening, otlp_url: str, *, service: str) 
         "OTEL_TRACES_SAMPLER": "parentbased_always_on",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
     }
+
+
+def _serving(listening: Listening, hops: Hops, *, service: str = "") -> Probe:
+    """Whether a process serves; where hops are private, its listener for metrics tells without a certificate."""
+    if hops.ca_file is None:
+        return grpc_serving(listening.grpc, service=service)
+    return http_ok(f"https://{listening.metrics}/healthz?service={service}", ca_file=hops.ca_file)
 
 
 def _all(*probes: Probe) -> Probe:

@@ -113,7 +113,7 @@ async def _planned(options: Options, parts: Parts) -> Plan:
     local = [tier for tier in chosen if tier not in options.elsewhere]
     where = layout.decide(Ports(), tiers=local, customary=True)
     threads = max(1, (os.cpu_count() or 1) // 2)
-    return plan(parts, chosen, where, folder=folder(parts), threads=threads)
+    return plan(parts, chosen, where, folder=folder(parts), threads=threads, tls=options.tls)
 
 
 async def _run(planned: Plan, parts: Parts) -> None:

@@ -39,7 +39,8 @@ class System:
         self.processes: Mapping[str, Process] = {
             process.program.name: process for wave in self._waves for process in wave
         }
-        """By name: collector, valkey, triton, weak_engine, strong_engine, weak_backend, strong_backend, router."""
+        """By name: collector, valkey, triton, weak_engine, strong_engine, weak_backend, strong_backend, router; and
+        triton_tls where hops are private."""
 
     async def __aenter__(self) -> Self:
         try:

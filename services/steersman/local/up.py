@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from typing import IO, Final
 
 from rich.console import Console
@@ -19,7 +20,6 @@ from steersman.local.parts import Parts
 
 _STOP_SECONDS: Final = 45.0
 _KILL_SECONDS: Final = 5.0
-_POLL_SECONDS: Final = 0.1
 
 
 def up(options: Options, parts: Parts, console: Console) -> int:
@@ -44,15 +44,13 @@ def down(parts: Parts, console: Console) -> int:
         console.print("Nothing is up.")
         return 0
     with console.status("Stopping"):
-        for number, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)  # its processes die with it, whichever way it goes
-            if _gone(parts, seconds):
-                supervisor.addresses_file(parts).unlink(missing_ok=True)
-                console.print("The local system is down.")
-                return 0
-    console.print(f"[red]Process {pid} does not end.")
-    return 1
+        stopped = _stop(pid)
+    if not stopped:
+        console.print(f"[red]Process {pid} does not end.")
+        return 1
+    supervisor.addresses_file(parts).unlink(missing_ok=True)
+    console.print("The local system is down.")
+    return 0
 
 
 def _show_running(parts: Parts, console: Console) -> int:
@@ -97,10 +95,23 @@ def _follow(progress: IO[str] | None, console: Console) -> str | None:
     return None if "router" in ready else "The supervisor ended; see .local/supervisor.log."
 
 
-def _gone(parts: Parts, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while supervisor.pid_of_running(parts) is not None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_SECONDS)
+def _stop(pid: int) -> bool:
+    """Whether a process has ended for all that it can be told; those that it holds die with it either way."""
+    with contextlib.suppress(ProcessLookupError), _handle(pid) as process:
+        for number, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+            signal.pidfd_send_signal(process, number)
+            ended, _, _ = select.select([process], [], [], seconds)  # later than it lets go of its lock
+            if ended:
+                return True
+        return False
     return True
+
+
+@contextlib.contextmanager
+def _handle(pid: int) -> Iterator[int]:
+    """A descriptor that stays of this process, whoever gets its number later."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -16,7 +16,7 @@ _MEANINGS: Final = {
     "router_grpc": "RouterService: Route, Chat, Complete",
     "router_http": "OpenAI's API: /v1/chat/completions, /v1/models",
     "triton_grpc": "Triton, gRPC",
-    "triton_http": "Triton, HTTP",
+    "triton_http": "Triton, HTTP; with TLS=1 only /v2/health/ready and /v2/health/live",
     "redis": "Valkey",
     "weak_backend": "BackendService of the weak tier",
     "strong_backend": "BackendService of the strong tier",
@@ -24,17 +24,18 @@ _MEANINGS: Final = {
     "strong_engine": "the strong model's engine",
     "metrics": "the router's Prometheus metrics",
     "traces": "collected traces; /ID/tree draws one",
+    "ca_file": "the authority of the certificates; metrics want one too: tls.crt and tls.key beside it",
 }
 
 _CURL: Final = Template("""\
-curl -i $router_http/v1/chat/completions -H 'content-type: application/json' -d '{
+curl -i $curl$router_http/v1/chat/completions -H 'content-type: application/json' -d '{
   "model": "auto", "max_tokens": 40, "messages": [{"role": "user", "content": "Why is the sky blue?"}]}'
 """)
 
 _OPENAI: Final = Template("""\
-from openai import OpenAI
+${ssl}from openai import ${http_client}OpenAI
 
-client = OpenAI(base_url="$router_http/v1", api_key="none")
+client = OpenAI(base_url="$router_http/v1", api_key="none"$verify)
 stream = client.chat.completions.create(
     model="auto", max_tokens=40, stream=True, messages=[{"role": "user", "content": "Why is the sky blue?"}]
 )
@@ -46,7 +47,7 @@ _GRPC: Final = Template("""\
 import grpc
 from steersman.api.v1 import chat_pb2, router_service_pb2 as pb, router_service_pb2_grpc as services
 
-with grpc.insecure_channel("$router_grpc") as channel:
+${credentials}with $channel as channel:
     router = services.RouterServiceStub(channel)
     message = chat_pb2.ChatMessage(role=chat_pb2.ROLE_USER, content="Why is the sky blue?")
     request = pb.ChatRequest(
@@ -57,7 +58,7 @@ with grpc.insecure_channel("$router_grpc") as channel:
 """)
 
 _GRPCURL: Final = Template("""\
-grpcurl -plaintext -d '{"conversation": {"messages": [{"role": "ROLE_USER", "content": "Why is the sky blue?"}]}}' \\
+grpcurl $grpcurl -d '{"conversation": {"messages": [{"role": "ROLE_USER", "content": "Why is the sky blue?"}]}}' \\
   $router_grpc steersman.api.v1.RouterService/Route
 """)
 
@@ -77,10 +78,28 @@ class Example:
     code: str
 
 
+def _by_hops(addresses: Addresses) -> dict[str, str]:
+    """What is different in examples with TLS and without."""
+    rpc, file = addresses.router_grpc, addresses.ca_file
+    if file is None:
+        empty = dict.fromkeys(("curl", "ssl", "http_client", "verify", "credentials"), "")
+        return {**empty, "channel": f'grpc.insecure_channel("{rpc}")', "grpcurl": "-plaintext"}
+    return {
+        "curl": f"--cacert {file} ",
+        "ssl": "import ssl\n\n",
+        "http_client": "DefaultHttpxClient, ",
+        "verify": f', http_client=DefaultHttpxClient(verify=ssl.create_default_context(cafile="{file}"))',
+        "credentials": f'credentials = grpc.ssl_channel_credentials(open("{file}", "rb").read())\n',
+        "channel": f'grpc.secure_channel("{rpc}", credentials)',
+        "grpcurl": f"-cacert {file}",
+    }
+
+
 def examples(addresses: Addresses) -> list[Example]:
     """An example for each way in."""
+    given = {**asdict(addresses), **_by_hops(addresses)}
     return [
-        Example(title, language, template.substitute(asdict(addresses)))
+        Example(title, language, template.substitute(given))
         for title, language, template in (
             ("curl", "bash", _CURL),
             ("grpcurl, where it is installed", "bash", _GRPCURL),

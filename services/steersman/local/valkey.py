@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from steersman.local.parts import Parts
 from steersman.local.probes import redis_pong
 from steersman.local.processes import Program
 
 
-def valkey(parts: Parts, *, port: int, name: str = "valkey") -> Program:
-    """A Valkey server that keeps nothing on disk."""
-    argv = [str(parts.valkey), "--bind", "127.0.0.1", "--port", str(port)]
+def valkey(parts: Parts, *, port: int, socket: Path | None = None, name: str = "valkey") -> Program:
+    """A Valkey server that keeps nothing on disk.
+
+    Args:
+        parts: Where the real parts are.
+        port: Where it listens.
+        socket: A Unix socket, for its owner alone, in place of the port.
+        name: The program's.
+    """
+    argv = [str(parts.valkey), "--bind", "127.0.0.1", "--port", str(0 if socket else port)]
+    if socket is not None:
+        argv += ["--unixsocket", str(socket), "--unixsocketperm", "700"]
     return Program(
         name=name,
         argv=(
@@ -23,6 +34,6 @@ def valkey(parts: Parts, *, port: int, name: str = "valkey") -> Program:
             "--maxmemory-policy",
             "allkeys-lru",
         ),
-        ready=redis_pong(port),
+        ready=redis_pong(port, socket=socket),
         stop_seconds=5.0,
     )

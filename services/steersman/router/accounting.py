@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from steersman.openai_api.body import ChatBody
 from steersman.router.model import NOBODY, Caller, Decision, Reason, Stages, Tier, Usage
 from steersman.router.purse import Allowance
 
@@ -48,6 +50,20 @@ class Ledger(Protocol):
 
     def closed(self, record: Record) -> None:
         """A request has ended, whichever way."""
+        ...
+
+
+class Captures(Protocol):
+    """Where prompts go that are to be labelled."""
+
+    def offer(self, record: Record, body: ChatBody, rates: Mapping[str, float]) -> None:
+        """A request has ended whose tenant has some of its prompts kept; returns at once, whatever becomes of it.
+
+        Args:
+            record: The request's.
+            body: What was asked.
+            rates: The part that is kept, by policy.
+        """
         ...
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from steersman import __version__
 from steersman.router import audit, strain
-from steersman.router.accounting import Ledger, Ledgers
+from steersman.router.accounting import Captures, Ledger, Ledgers
 from steersman.router.adapters.backend import BackendUpstream
 from steersman.router.adapters.decision_file import DecisionFile, StandardOutput
 from steersman.router.adapters.direct import DirectUpstream
 from steersman.router.adapters.policy_file import policy_file
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
+from steersman.router.capture_metrics import CaptureMetrics
 from steersman.router.cluster import Cluster, cluster_api
 from steersman.router.decision_log import DecisionLog
 from steersman.router.decision_servicer import DecisionServicer
@@ -32,6 +33,7 @@ from steersman.router.fairness import FairShares
 from steersman.router.fleet import Fleet
 from steersman.router.http_decisions import DecisionHandlers
 from steersman.router.ids import new_id
+from steersman.router.keeping import prompt_capture
 from steersman.router.knowing import known_callers
 from steersman.router.limiting import Limiter, LocalQuotas
 from steersman.router.listeners import Served, Told, grpc_api, http_api
@@ -57,6 +59,7 @@ from steersman.runtime.breaker import Breaker
 from steersman.runtime.health import Health
 from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
+from steersman.runtime.server import health_server
 from steersman.runtime.tasks import BackgroundTasks
 from steersman.runtime.tls import Wire, opened
 
@@ -77,8 +80,10 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         await stack.enter_async_context(
             metrics_server(settings.metrics.address, process, health=health, wire=wire)
         )
+        await stack.enter_async_context(health_server(settings.health, health))
         api = await stack.enter_async_context(cluster_api(settings.kubernetes, settings.identity))
         logged = await _decision_log(stack, settings.decision_log, metrics)
+        kept = await prompt_capture(stack, settings, CaptureMetrics(process.registry), wire=wire)
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
         )
@@ -86,6 +91,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         source = await here.addresses()
         if logged is not None:
             tasks.start("decision log", logged.write)
+        kept.start(tasks)
         replica = new_id()
         stores = await open_stores(stack, tasks, settings, metrics, replica=replica, wire=wire)
         classifier = await _classifier(stack, tasks, settings, metrics, source, wire=wire)
@@ -112,6 +118,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             upstreams=upstreams,
             demand=demand,
             ledger=Ledgers((metrics, by_tenant, tally, decisions, *([] if logged is None else [logged]))),
+            captures=kept.captures,
         )
         tasks.start("shares of the time", partial(strain.watch, routing.shares.tick))
         await _follow_policies(
@@ -132,7 +139,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             PolicyServicer(lambda: routing.catalogue, lambda: classifier.identity, tally, replica),
         )
         await rpc.enter_async_context(
-            grpc_api(settings, routing, callers, told, Served(process, health, wire))
+            grpc_api(settings, routing, callers, told, Served(process, health, wire, demand.never_came_in))
         )
         try:
             yield
@@ -223,6 +230,7 @@ def _routing(
     upstreams: Upstreams,
     demand: Demand,
     ledger: Ledger,
+    captures: Captures,
 ) -> Routing:
     cache, dispatch, requests = settings.cache, settings.dispatch, settings.requests
     secret = cache.hmac_key.get_secret_value().encode()
@@ -261,6 +269,7 @@ def _routing(
         ledger=ledger,
         limits=Limits(requests.text_characters, requests.context_characters),
         shares=FairShares(requests.max_in_flight),
+        captures=captures,
     )
 
 

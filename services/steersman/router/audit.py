@@ -61,6 +61,11 @@ def policies(before: Catalogue, after: Catalogue) -> None:
             "tiers": _difference(_digests(before.tiers), _digests(after.tiers)),
             "tenants": _difference(_digests(before.tenants or {}), _digests(after.tenants or {})),
             "default_policy": [before.default_policy, after.default_policy],
+            "captured": {
+                name: dict(rights.captured)
+                for name, rights in (after.tenants or {}).items()
+                if rights.captured
+            },
             "tenants_told_apart": after.tenants is not None,
             "refused": [refusal.resource.name for refusal in after.refused],
         },

@@ -239,6 +239,8 @@ class _Tenant(Group):
     """How much it may use; any amount of what is not named."""
     weight: Annotated[float, Field(ge=0.01, le=100.0)] = 1.0
     """Its share of what there is too little of, held against the weights of other tenants."""
+    capture: Annotated[dict[str, Share], Field(default_factory=dict)]
+    """The part of its prompts that is kept for labelling, sealed, by the policy that decided; none where not given."""
 
 
 class _File(Group):
@@ -341,6 +343,7 @@ def _rights(tenant: _Tenant) -> Rights:
         default_policy=tenant.default_policy or "",
         quotas=tenant.limits.quotas,
         weight=tenant.weight,
+        captured={policy: rate for policy, rate in tenant.capture.items() if rate},
     )
 
 

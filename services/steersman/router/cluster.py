@@ -1,12 +1,10 @@
 """Wires what a router has only in a cluster: addresses from EndpointSlices, policies and keys as objects.
 
-Each is waited for a moment at the start, so that a router which is ready decides by the resources, and then done
-without: when the API server is away, the policy file decides and DNS finds the pods.
+A router that is ready decides by them; when the API server is away, the policy file decides and DNS finds the pods.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,12 +18,9 @@ from steersman.router.merging import Offer
 from steersman.router.settings import Identity, Kubernetes
 from steersman.runtime.addresses import AddressLookup, AddressSource
 from steersman.runtime.kubernetes.api import TokenReviewer, Watchable
-from steersman.runtime.kubernetes.endpoints import ENDPOINT_SLICES, EndpointAddresses
+from steersman.runtime.kubernetes.following import Following, connected
 from steersman.runtime.kubernetes.metrics import KubernetesMetrics
-from steersman.runtime.kubernetes.reflector import Objects, Reflector
 from steersman.runtime.tasks import BackgroundTasks
-
-log = logging.getLogger(__name__)
 
 
 class ClusterApi(Watchable, TokenReviewer, Protocol):
@@ -52,17 +47,16 @@ class Cluster:
         """Where the router finds its classifiers and backends."""
         if self.api is None or not self.settings.endpoint_slices:
             return AddressLookup()
-        on_error = partial(self.metrics.failed, ENDPOINT_SLICES)
-        slices = Reflector(self.api, ENDPOINT_SLICES, self.settings.namespace, _look_later, on_error)
-        await self._start(slices)
-        return EndpointAddresses(slices, AddressLookup())
+        return await self._following.addresses(self.api)
 
     async def follow_policies(self, take: Callable[[Sequence[Offer]], Awaitable[None]]) -> None:
         """Take the resources now, and whenever one of them changes."""
         if self.api is None or not self.settings.policies:
             return
         on_error = partial(self.metrics.failed, ROUTING_POLICIES)
-        await self._start(follow_policies(self.api, self.settings.namespace, take=take, on_error=on_error))
+        await self._following.start(
+            follow_policies(self.api, self.settings.namespace, take=take, on_error=on_error)
+        )
 
     async def follow_keys(
         self,
@@ -76,14 +70,11 @@ class Cluster:
             return
         keys = KeysSecret(identity.keys_secret, identity.keys_entry, take, on_reload)
         on_error = partial(self.metrics.failed, keys.resource)
-        await self._start(keys.reflector(self.api, self.settings.namespace, on_error))
+        await self._following.start(keys.reflector(self.api, self.settings.namespace, on_error))
 
-    async def _start(self, reflector: Reflector) -> None:
-        resource = reflector.resource.plural
-        self.metrics.watch(reflector)
-        self.tasks.start(f"{resource} in the cluster", reflector.follow)
-        if not await reflector.listed(self.settings.start_seconds):
-            log.warning("started without what the cluster knows", extra={"resource": resource})
+    @property
+    def _following(self) -> Following:
+        return Following(self.settings.namespace, self.settings.start_seconds, self.tasks, self.metrics)
 
 
 @asynccontextmanager
@@ -93,17 +84,8 @@ async def cluster_api(settings: Kubernetes, identity: Identity) -> AsyncIterator
     Raises:
         OSError: There is no way to it.
     """
-    of_callers = identity.keys_secret or identity.service_accounts.rules
-    if not (settings.policies or settings.endpoint_slices or of_callers):
-        yield None
-        return
-    from steersman.runtime.kubernetes.client import (  # noqa: PLC0415 - a second and 26 MiB that others should not pay
-        kubernetes_api,
-    )
-
-    async with kubernetes_api(settings.kubeconfig) as api:
+    accounts = identity.service_accounts
+    of_callers = identity.keys_secret or (accounts.rules and not accounts.issuer.name)
+    wanted = bool(settings.policies or settings.endpoint_slices or of_callers)
+    async with connected(settings.kubeconfig, wanted=wanted) as api:
         yield api
-
-
-async def _look_later(_: Objects) -> None:
-    """Addresses are looked up again and again; nobody needs to be told."""

@@ -143,9 +143,14 @@ def sampled(decision_id: str, rate: float) -> bool:
 
 
 def line(closed: Closed, *, sample_rate: float) -> bytes:
-    """A decision as a line of JSON. Fields are only ever added under one `SCHEMA`."""
+    """A decision as a line of JSON."""
+    return orjson.dumps(fields(closed, sample_rate=sample_rate), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def fields(closed: Closed, *, sample_rate: float) -> dict[str, Any]:
+    """What stands in a decision's line. Fields are only ever added under one `SCHEMA`."""
     caller = closed.record.caller
-    fields = {
+    return {
         "schema": SCHEMA,
         "time": _told(closed.at),
         "id": closed.decision.id,
@@ -154,13 +159,12 @@ def line(closed: Closed, *, sample_rate: float) -> bytes:
         **facts(closed.record, closed.decision),
         "sample_rate": sample_rate,
     }
-    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def feedback_line(rated: Rated) -> bytes:
     """What a caller said of an answer, as a line of JSON that `steersman replay --labels` reads."""
     feedback = rated.feedback
-    fields = {
+    told = {
         "schema": FEEDBACK_SCHEMA,
         "time": _told(rated.at),
         "id": feedback.decision.id,
@@ -169,7 +173,7 @@ def feedback_line(rated: Rated) -> bytes:
         "tier": feedback.decision.tier,
         "quality": feedback.quality,
     }
-    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def facts(record: Record, decision: Decision) -> dict[str, Any]:

@@ -1,21 +1,23 @@
 """Remembers decisions for a while, so that their callers can ask why and say how good the answer was.
 
 Each is kept under a keyed hash of its tenant and its id. Another tenant's id makes another key: it is looked for like
-any, and not found like one that never was or that is forgotten, by the same work.
+any, and not found like one that never was or that is forgotten, by the same work. They are kept as bytes: thousands of
+records as objects would be gone through by every collection of garbage.
 """
 
 from __future__ import annotations
 
-import hmac
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Final
 
+from steersman.router import recorded
 from steersman.router.accounting import Record
 from steersman.router.ids import made_at
+from steersman.router.keyed_hash import KeyedHash
 from steersman.router.model import Caller, Decision
 from steersman.router.ports import SharedStore, StoreUnavailable
 from steersman.runtime.errors import InvalidRequest, NotFound, Unavailable
@@ -52,29 +54,29 @@ class Decisions:
         self,
         *,
         secret: bytes,
-        store: SharedStore[Record],
+        store: SharedStore[bytes],
         entries: int,
         ttl_seconds: float,
         on_feedback: Sequence[Callable[[Feedback], None]] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._secret = secret
+        self._hash = KeyedHash(secret)
         self._store = store
         self._entries = entries
         self._ttl_seconds = ttl_seconds
         self._on_feedback = on_feedback
         self._now = now
-        self._local: dict[bytes, Record] = {}  # the oldest first, as they come
+        self._local: OrderedDict[bytes, bytes] = OrderedDict()  # the oldest first, as they come
 
     def closed(self, record: Record) -> None:
         """See `steersman.router.accounting.Ledger`; what is shared is written soon, and off the request's path."""
         if record.decision is None:
             return
         key = self._key(record.caller.tenant, record.decision.id)
-        self._local[key] = record
+        kept = self._local[key] = recorded.encode(record)
         if len(self._local) > self._entries:
-            del self._local[next(iter(self._local))]
-        self._store.put(key, record)
+            self._local.popitem(last=False)
+        self._store.put(key, kept)
 
     async def find(self, decision_id: str, *, caller: Caller) -> Record:
         """The record of a decision of the caller's tenant.
@@ -87,10 +89,11 @@ class Decisions:
         if _ID.fullmatch(decision_id) is None:
             raise InvalidRequest("id", "must be the id of a decision, which is 32 hexadecimal digits")
         key = self._key(caller.tenant, decision_id)
-        found = self._local.get(key)
-        if found is None or made_at(decision_id) + self._ttl_seconds < self._now():
-            found = await self._shared(key)
-        if found is None or found.decision is None:
+        kept = self._local.get(key)
+        if kept is None or made_at(decision_id) + self._ttl_seconds < self._now():
+            kept = await self._shared(key)
+        found = kept and recorded.decode(kept)
+        if not found or found.decision is None:
             raise NotFound("no decision of yours that is still kept has this id", reason="DECISION_NOT_FOUND")
         return found
 
@@ -114,12 +117,11 @@ class Decisions:
             for told in self._on_feedback:
                 told(Feedback(caller, record.decision, quality))
 
-    async def _shared(self, key: bytes) -> Record | None:
+    async def _shared(self, key: bytes) -> bytes | None:
         try:
             return await self._store.get(key)
         except StoreUnavailable as error:
             raise Unavailable("decisions of other replicas cannot be looked up now") from error
 
     def _key(self, tenant: str, decision_id: str) -> bytes:
-        # NUL cannot occur in a tenant or an id, so that no two decisions give one message.
-        return hmac.digest(self._secret, f"decision\0{tenant}\0{decision_id}".encode(), sha256)
+        return self._hash.of(("decision", tenant, decision_id))

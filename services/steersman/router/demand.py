@@ -35,6 +35,11 @@ class Demand:
         """A request that is in this router."""
         return Want(self, self.router)
 
+    def never_came_in(self, count: int) -> None:
+        """So many requests were cancelled before this router took them up."""
+        self.router.unmet_total += count
+        self.version += 1
+
     def of_classifier(self) -> Want:
         """A call to the classifier."""
         return Want(self, self.classifier)

@@ -2,6 +2,11 @@
 
 A retry is made before the first byte only, on another address, within the caller's deadline and a budget. After the
 first byte a failure is the stream's failure: it ends with a typed error.
+
+An attempt that has not begun is given up early where somebody else could still answer in time and the budget pays for
+asking: when the address has fallen silent, and, where it never says how it is, when half of the caller's time is gone
+without a first byte. An answer that is not streamed tells nothing by being late, so only silence counts for it. A pod
+that says how busy it is, is waited for: it would be a long prompt that is lost. So it is without a place to go to.
 """
 
 from __future__ import annotations
@@ -9,21 +14,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from opentelemetry.trace import SpanKind
-
+from steersman.router.attempt import Errand, attempt, empty, next_piece, timed_out
 from steersman.router.fleet import Fleet, Member
 from steersman.router.model import Tier
-from steersman.router.ports import NO_PARTY, Dispatch, Party, Upstream
+from steersman.router.ports import NO_PARTY, Party, Upstream
 from steersman.router.refusals import Refusals
 from steersman.router.retry import RetryBudget
-from steersman.runtime import telemetry
 from steersman.runtime.deadline import Deadline
-from steersman.runtime.errors import BrokenOff, DeadlineExceeded, Error, Overloaded, Refused, Unavailable
+from steersman.runtime.errors import DeadlineExceeded, Error, Overloaded, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +43,16 @@ class Patience:
         whole: Seconds until an answer that is not streamed has come.
         idle: Seconds between two pieces of a stream.
         attempts: Attempts on one tier, the first one included.
+        part: Of the time that the caller leaves, what a stream may take to begin where somebody else could answer too.
+        earliest: Seconds that it has all the same.
     """
 
     first_byte: float = 30.0
     whole: float = 120.0
     idle: float = 30.0
     attempts: int = 3
+    part: float = 0.5
+    earliest: float = 1.0
 
 
 @dataclass(slots=True)
@@ -94,6 +101,7 @@ class Dispatcher:
         deadline: Deadline,
         prefer: str = "",
         party: Party = NO_PARTY,
+        instead: Sequence[str] = (),
     ) -> Answer:
         """Have a tier answer, and return when the answer has begun.
 
@@ -104,26 +112,26 @@ class Dispatcher:
             deadline: The caller's.
             prefer: Address that is asked first while its load is near the others'.
             party: For whom.
+            instead: Tiers that would be asked next if this one were unavailable.
 
         Raises:
             Error: The request cannot be answered by this tier; Unavailable when another tier might.
         """
         self.refusals.check(tier.name, party.tenant)
-        errand = _Errand(encode(tier.model), stream, deadline, party)
-        tried: list[str] = []
+        errand = Errand(encode(tier.model), stream, deadline, party, instead)
         while True:
-            member = self._pick(tier, tried, prefer)
+            member = self._pick(tier, errand.tried, prefer)
             sent_at = time.perf_counter()
             try:
                 pieces = await self._begin(tier, member, errand)
             except _ELSEWHERE as error:
-                tried.append(member.address)
-                if not self._again(tier, tried, error, deadline):
+                errand.tried.append(member.address)
+                if not self._again(tier, errand, error):
                     if isinstance(error, Overloaded):
                         self.refusals.note(tier.name, party.tenant, error)
                     raise
             else:
-                return Answer(tier, pieces, sent_at, len(tried), member.address)
+                return Answer(tier, pieces, sent_at, len(errand.tried), member.address)
 
     def _pick(self, tier: Tier, tried: Sequence[str], prefer: str) -> Member[Upstream]:
         fleet = self.fleets.get(tier.name)  # absent when the catalogue has dropped it since
@@ -132,17 +140,64 @@ class Dispatcher:
             raise Unavailable(f"tier {tier.name} has no address that answers", reason="TIER_UNAVAILABLE")
         return member
 
-    def _again(self, tier: Tier, tried: Sequence[str], error: Error, deadline: Deadline) -> bool:
-        fleet = self.fleets.get(tier.name)
-        others = fleet is not None and any(m.address not in tried and m.breaker.ready for m in fleet.members)
-        may = others and len(tried) < self.patience.attempts and not deadline.passed and self.budget.spend()
+    def _again(self, tier: Tier, errand: Errand, error: Error) -> bool:
+        others = self._others(tier, errand.tried) and not errand.deadline.passed
+        may = others and (errand.paid or self.budget.spend())
+        errand.paid = False
         log.info("attempt failed", extra={"tier": tier.name, "reason": error.reason, "again": may})
         if may:
             self.on_retry(tier.name, error.reason)
         return may
 
+    def _others(self, tier: Tier, tried: Collection[str]) -> bool:
+        """Whether the tier has an address that may be tried yet."""
+        return len(tried) < self.patience.attempts and self._answers(tier.name, but=tried)
+
+    def _answers(self, name: str, *, but: Collection[str] = ()) -> bool:
+        """Whether a tier has an address that should answer."""
+        fleet = self.fleets.get(name)
+        return fleet is not None and any(
+            member.address not in but and member.breaker.ready and not fleet.is_silent(member)
+            for member in fleet.members
+        )
+
+    def _pays(self, tier: Tier, member: Member[Upstream], errand: Errand) -> bool:
+        """Whether the attempt on this member is to be given up, since another one can be made; that one is paid then.
+
+        It is paid here, and not when it is made: what is given up for nothing would have been better kept.
+        """
+        elsewhere = self._others(tier, {*errand.tried, member.address}) or any(
+            map(self._answers, errand.instead)
+        )
+        errand.paid = elsewhere and not errand.deadline.passed and self.budget.spend()
+        return errand.paid
+
+    @contextmanager
+    def _unbegun(
+        self, limit: asyncio.Timeout, tier: Tier, member: Member[Upstream], errand: Errand
+    ) -> Iterator[None]:
+        """An attempt waits for its first byte while the context lasts; `limit` is brought forward to give it up."""
+        loop, fleet = asyncio.get_running_loop(), self.fleets.get(tier.name)
+
+        def give_up() -> None:
+            if not errand.paid and not limit.expired() and self._pays(tier, member, errand):
+                limit.reschedule(loop.time())
+
+        def late() -> None:
+            if fleet is None or not fleet.vouches(member):
+                give_up()
+
+        early = max(self.patience.earliest, self.patience.part * errand.deadline.remaining)
+        timer = loop.call_later(early, late) if errand.stream else None
+        try:
+            with member.awaited(give_up):
+                yield
+        finally:
+            if timer is not None:
+                timer.cancel()
+
     async def _begin(
-        self, tier: Tier, member: Member[Upstream], errand: _Errand
+        self, tier: Tier, member: Member[Upstream], errand: Errand
     ) -> AsyncGenerator[Sequence[bytes], None]:
         """Start one attempt and wait for its first piece."""
         if not errand.stream:
@@ -157,115 +212,49 @@ class Dispatcher:
         await anext(resumed)
         return resumed
 
-    async def _whole(self, tier: Tier, member: Member[Upstream], errand: _Errand) -> Sequence[bytes]:
+    async def _whole(self, tier: Tier, member: Member[Upstream], errand: Errand) -> Sequence[bytes]:
         """One attempt at an answer that is not streamed: it comes as a whole, or not at all."""
         deadline = errand.deadline
-        with _attempt(tier, member) as (upstream, headers):
+        with attempt(tier, member) as (upstream, headers):
             try:
-                async with asyncio.timeout(min(self.patience.whole, deadline.remaining)):
-                    async with aclosing(upstream.generate(errand.dispatch(headers))) as pieces:
-                        whole = [chunk async for chunks in pieces for chunk in chunks]
+                async with asyncio.timeout(min(self.patience.whole, deadline.remaining)) as limit:
+                    with self._unbegun(limit, tier, member, errand):
+                        async with aclosing(upstream.generate(errand.dispatch(headers))) as pieces:
+                            whole = [chunk async for chunks in pieces for chunk in chunks]
             except TimeoutError:
-                raise _timed_out(deadline, begun=False) from None
+                raise timed_out(deadline, begun=False) from None
             if not whole:
-                raise _empty()
+                raise empty()
             return whole
 
     async def _stream(
-        self, tier: Tier, member: Member[Upstream], errand: _Errand
+        self, tier: Tier, member: Member[Upstream], errand: Errand
     ) -> AsyncGenerator[Sequence[bytes], None]:
         """One attempt at a stream, from its start to its end."""
-        patience = self.patience.first_byte
-        begun = False
-        with _attempt(tier, member) as (upstream, headers):
+        with attempt(tier, member) as (upstream, headers):
             async with aclosing(upstream.generate(errand.dispatch(headers))) as pieces:
-                while True:
-                    try:
-                        piece = await _next(pieces, patience, errand.deadline, begun=begun)
-                    except StopAsyncIteration:
-                        if not begun:
-                            raise _empty() from None
-                        return
-                    if not begun:
-                        begun, patience = True, self.patience.idle
-                        member.breaker.success()
+                piece: Sequence[bytes] | None = await self._first(pieces, tier, member, errand)
+                member.breaker.success()
+                while piece is not None:
                     yield piece
+                    piece = await next_piece(pieces, self.patience.idle, errand.deadline)
 
-
-@dataclass(frozen=True, slots=True)
-class _Errand:
-    """What is the same in all attempts."""
-
-    body: bytes
-    stream: bool
-    deadline: Deadline
-    party: Party
-
-    def dispatch(self, headers: Mapping[str, str]) -> Dispatch:
-        """The attempt that begins now."""
-        return Dispatch(
-            self.body,
-            stream=self.stream,
-            timeout=self.deadline.remaining,
-            headers=headers,
-            party=self.party,
-        )
-
-
-@contextmanager
-def _attempt(tier: Tier, member: Member[Upstream]) -> Iterator[tuple[Upstream, Mapping[str, str]]]:
-    """One attempt, as long as the context lasts: traced, counted in the member's load, told to its breaker."""
-    attributes = {"steersman.tier": tier.name, "gen_ai.request.model": tier.model}
-    with (
-        member.lease() as upstream,
-        _judged(member),
-        telemetry.child(f"chat {tier.model}", kind=SpanKind.CLIENT, attributes=attributes) as span,
-    ):
-        yield upstream, telemetry.headers_of(span)
-
-
-@contextmanager
-def _judged(member: Member[Upstream]) -> Iterator[None]:
-    """Tells the member's breaker how an attempt ended."""
-    try:
-        yield
-    except (Unavailable, BrokenOff):
-        member.breaker.failure()
-        raise
-    except (Overloaded, Refused):  # it is alive, and says no
-        member.breaker.success()
-        raise
-    except BaseException:  # the caller has left, or has no time left: nothing is learnt
-        member.breaker.cancel()
-        raise
-    else:
-        member.breaker.success()
-
-
-async def _next(
-    pieces: AsyncGenerator[Sequence[bytes], None], patience: float, deadline: Deadline, *, begun: bool
-) -> Sequence[bytes]:
-    try:
-        async with asyncio.timeout(min(patience, deadline.remaining)):
-            return await anext(pieces)
-    except TimeoutError:
-        raise _timed_out(deadline, begun=begun) from None
-    except (Unavailable, Overloaded) as error:
-        if begun:
-            raise BrokenOff(f"the answer broke off: {error.message}", reason=error.reason) from error
-        raise
-
-
-def _timed_out(deadline: Deadline, *, begun: bool) -> Error:
-    if deadline.passed:
-        return DeadlineExceeded("the deadline passed before the answer was complete")
-    if begun:
-        return BrokenOff("the answer stalled", reason="ENGINE_STALLED")
-    return Unavailable("no answer in time", reason="FIRST_BYTE_TIMEOUT")
-
-
-def _empty() -> Unavailable:
-    return Unavailable("the answer was empty", reason="ENGINE_GARBAGE")
+    async def _first(
+        self,
+        pieces: AsyncGenerator[Sequence[bytes], None],
+        tier: Tier,
+        member: Member[Upstream],
+        errand: Errand,
+    ) -> Sequence[bytes]:
+        deadline = errand.deadline
+        try:
+            async with asyncio.timeout(min(self.patience.first_byte, deadline.remaining)) as limit:
+                with self._unbegun(limit, tier, member, errand):
+                    return await anext(pieces)
+        except TimeoutError:
+            raise timed_out(deadline, begun=False) from None
+        except StopAsyncIteration:
+            raise empty() from None
 
 
 async def _one(piece: Sequence[bytes]) -> AsyncGenerator[Sequence[bytes], None]:

@@ -43,6 +43,8 @@ _MOST_OF_FAIR: Final = 1.25
 """So much of its fair share of the load a member may have before another one takes what prefers it."""
 STALE_SECONDS: Final = 3.0
 """Age at which a report of a member's load tells nothing any more."""
+_MISSES: Final = 3
+"""Questions without an answer after which a member that used to answer counts as silent."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,19 @@ class Member(Generic[C]):
     """What it last said of it."""
     reported_at: float = -math.inf
     """When that was, by the fleet's clock."""
+    missed: int = 0
+    """How often it has not answered since."""
+    waiting: set[Callable[[], None]] = field(default_factory=set)
+    """Called when it has fallen silent, for each attempt whose answer has not begun."""
+
+    @contextmanager
+    def awaited(self, on_silence: Callable[[], None]) -> Iterator[None]:
+        """An attempt waits for its answer to begin while the context lasts, and is told when that looks hopeless."""
+        self.waiting.add(on_silence)
+        try:
+            yield
+        finally:
+            self.waiting.discard(on_silence)
 
     @contextmanager
     def lease(self) -> Iterator[C]:
@@ -113,14 +128,14 @@ class Fleet(Generic[C]):
         return any(member.in_flight for member in (*self._members.values(), *self._retired))
 
     def pick(self, *, avoid: Collection[str] = (), prefer: str = "") -> Member[C] | None:
-        """The less busy of two members chosen at random, among those not avoided and not known to fail or to drain.
+        """The less busy of two members chosen at random, among those not avoided and not known to fail, drain or hang.
 
         Args:
             avoid: Addresses that are out of the question.
             prefer: Address that is taken while its load is near the others'.
         """
         ready = [m for m in self._members.values() if m.address not in avoid and m.breaker.ready]
-        ready = [m for m in ready if not self._drains(m)] or ready
+        ready = [m for m in ready if not self._drains(m) and not self.is_silent(m)] or ready
         chosen = _near(ready, prefer)
         if chosen is None and ready:
             # Sampled even where there are only two, so that members without work take turns.
@@ -131,7 +146,26 @@ class Fleet(Generic[C]):
 
     def heard(self, member: Member[C], load: Load) -> None:
         """A member has said how busy it is."""
-        member.load, member.reported_at = load, self.clock()
+        member.load, member.reported_at, member.missed = load, self.clock(), 0
+
+    def is_silent(self, member: Member[C]) -> bool:
+        """Whether a member that used to say how busy it is does so no more, while another one does.
+
+        Where nobody says anything it is this process that has not listened.
+        """
+        hangs = member.missed >= _MISSES and member.load is not None
+        return hangs and any(not each.missed for each in self._members.values() if each.load is not None)
+
+    def vouches(self, member: Member[C]) -> bool:
+        """Whether a member has said how busy it is when it was last asked: what takes long there is being done."""
+        return member.load is not None and not member.missed
+
+    def tell_silence(self) -> None:
+        """Have those know it that wait for a member which is silent."""
+        for member in self.members:
+            if member.waiting and self.is_silent(member):
+                for on_silence in list(member.waiting):
+                    on_silence()
 
     def _load(self, member: Member[C]) -> Load | None:
         """What a member said of its load, unless that is stale."""

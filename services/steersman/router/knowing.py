@@ -21,6 +21,7 @@ from steersman.router.cluster import Cluster
 from steersman.router.metrics import RouterMetrics
 from steersman.router.service_accounts import ServiceAccounts, Terms
 from steersman.router.settings import Identity, ServiceAccounts as ServiceAccountSettings
+from steersman.runtime.kubernetes.api import TokenReviewer
 from steersman.runtime.watched_file import WatchedFile
 
 log = logging.getLogger(__name__)
@@ -87,13 +88,30 @@ async def _bearers(
     accounts = settings.service_accounts
     holders = KeyHolders(metrics.caller_refused)
     await _follow_keys(_Keys(holders), here, settings, metrics)
-    if here.api is None or not accounts.rules:
+    reviewer = _reviewer(here, accounts, metrics) if accounts.rules else None
+    if reviewer is None:
         return holders
     tokens = ServiceAccounts(
-        here.api, _terms(accounts), refuse=holders.refuse, on_review=metrics.token_reviewed
+        reviewer, _terms(accounts), refuse=holders.refuse, on_review=metrics.token_reviewed
     )
     stack.push_async_callback(tokens.close)
     return Bearers(holders, tokens)
+
+
+def _reviewer(
+    here: Cluster, settings: ServiceAccountSettings, metrics: RouterMetrics
+) -> TokenReviewer | None:
+    """Who says whose a token is: the keys of its issuer where that is given, and the API server otherwise."""
+    if not settings.issuer.name:
+        return here.api
+    from steersman.router.adapters.issuer_keys import (  # noqa: PLC0415 - 6 MB of cryptography that others should not pay
+        Issuer,
+        IssuerKeys,
+    )
+
+    keys = IssuerKeys(Issuer(**dict(settings.issuer)), on_fetch=metrics.issuer_keys_fetched)
+    here.tasks.start("keys of the issuer of tokens", keys.follow)
+    return keys
 
 
 async def _follow_keys(keys: _Keys, here: Cluster, settings: Identity, metrics: RouterMetrics) -> None:

@@ -109,6 +109,9 @@ class Limiter:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # What is being asked for ends within the store's time to answer; whatever it brings goes back.
+        serving = [desk.serving for desk in self._desks.values() if desk.serving is not None]
+        await asyncio.gather(*serving, return_exceptions=True)
         await self._tell(list(self._desks.values()), keep=False)
 
     async def admit(self, tenant: str, quotas: Quotas, *, tokens: int) -> Allowance | None:
@@ -200,7 +203,7 @@ class Limiter:
         allowed: asyncio.Future[Allowance] = asyncio.get_running_loop().create_future()
         desk.waiting.append((claims, allowed))
         if desk.serving is None:
-            desk.serving = asyncio.ensure_future(self._serve(desk))
+            desk.serving = asyncio.create_task(self._serve(desk), name="asking for quotas")
         try:
             return await allowed
         except asyncio.CancelledError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -58,11 +58,16 @@ _INSIDE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a gRPC server has, whatever it serves."""
+    """What a gRPC server has, whatever it serves.
+
+    Attributes:
+        on_shed: Told how many requests were cancelled before they were taken up.
+    """
 
     process: ProcessMetrics
     health: Health
     wire: Wire
+    on_shed: Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,5 +146,6 @@ async def grpc_api(
         health=served.health,
         wire=served.wire,
         client_names=ClientNames.by(settings.tls, open_services=set(_SERVICES) - _INSIDE),
+        on_shed=served.on_shed,
     ):
         yield

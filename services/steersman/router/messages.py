@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final, cast
 
 from google.protobuf.duration_pb2 import Duration
@@ -36,22 +37,23 @@ _RULES: Final = {
 
 def decision(record: Record) -> decision_pb2.Decision:
     """The decision of a record that has one."""
-    made = record.decision
-    if made is None:
-        raise ValueError("nothing was decided")
-    message = decision_pb2.Decision(
-        id=made.id,
-        tier=made.tier,
-        wanted_tier=made.wanted_tier,
-        reason=_REASONS[made.reason],
-        truncated=made.truncated,
-        boundaries=made.boundaries,
-        policy=made.policy.name,
-        policy_version=made.policy.version,
-        cache=_CACHE[made.scored.cache],
-        out_of_domain=made.out_of_domain is not None,
-    )
-    scored = made.scored
+    message = decision_pb2.Decision()
+    write_decision(message, record)
+    return message
+
+
+def write_decision(message: decision_pb2.Decision, record: Record) -> None:
+    """Write the decision of a record that has one into a message, which costs less than to make one and copy it."""
+    made = explaining.decided(record)
+    scored, policy = made.scored, made.policy
+    message.CopyFrom(_constant(policy.name, policy.version, made.boundaries, scored.classifier))
+    message.id = made.id
+    message.tier = made.tier
+    message.wanted_tier = made.wanted_tier
+    message.reason = _REASONS[made.reason]
+    message.cache = _CACHE[scored.cache]
+    message.truncated = made.truncated
+    message.out_of_domain = made.out_of_domain is not None
     if scored.assessment is not None:
         message.score = scored.assessment.score
         message.novelty = scored.assessment.novelty
@@ -59,9 +61,19 @@ def decision(record: Record) -> decision_pb2.Decision:
             message.win_probability = scored.assessment.win_probability
     if scored.failure is not None:
         message.classifier_failure = _REASONS[scored.failure]
-    if scored.classifier is not None:
-        message.classifier.CopyFrom(classifier(scored.classifier))
-    return message
+
+
+@lru_cache(maxsize=256)
+def _constant(
+    policy: str, version: str, boundaries: tuple[float, ...], identity: ClassifierId | None
+) -> decision_pb2.Decision:
+    """What is the same in all decisions of a policy."""
+    return decision_pb2.Decision(
+        policy=policy,
+        policy_version=version,
+        boundaries=boundaries,
+        classifier=None if identity is None else classifier(identity),
+    )
 
 
 def explanation(record: Record) -> decision_service_pb2.ExplainDecisionResponse:
@@ -70,7 +82,7 @@ def explanation(record: Record) -> decision_service_pb2.ExplainDecisionResponse:
     limit = made.policy.out_of_domain
     decided = Timestamp()
     decided.FromMilliseconds(round(made_at(made.id) * 1000))
-    return decision_service_pb2.ExplainDecisionResponse(
+    message = decision_service_pb2.ExplainDecisionResponse(
         sentence=explaining.sentence(record),
         decision=decision(record),
         rule=_RULES[explaining.rule_of(record)],
@@ -79,8 +91,9 @@ def explanation(record: Record) -> decision_service_pb2.ExplainDecisionResponse:
         novelty_limit=limit.novelty if limit else None,
         decide_time=decided,
         outcome=record.outcome,
-        summary=summary(record),
     )
+    write_summary(message.summary, record)
+    return message
 
 
 def classifier(identity: ClassifierId) -> decision_pb2.Classifier:
@@ -90,33 +103,32 @@ def classifier(identity: ClassifierId) -> decision_pb2.Classifier:
     )
 
 
-def overhead(stages: Stages) -> decision_pb2.Overhead:
-    """What each stage took; a stage that there was not is left out."""
-    message = decision_pb2.Overhead()
-    for name, seconds in (*stages.items(), ("total", stages.total)):
+def write_overhead(message: decision_pb2.Overhead, stages: Stages) -> None:
+    """Write what each stage took; a stage that there was not is left out."""
+    for name, seconds in stages.items():
         if seconds:
-            getattr(message, name).CopyFrom(_duration(seconds))
-    return message
+            _write_duration(getattr(message, name), seconds)
+    if total := stages.total:
+        _write_duration(message.total, total)
 
 
-def summary(record: Record) -> router_service_pb2.Summary:
-    """What an answer took."""
-    usage = record.usage
-    return router_service_pb2.Summary(
-        finish_reason=record.finish_reason,
-        served_model=record.served_model,
-        usage=decision_pb2.Usage(
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            cached_tokens=usage.cached_tokens,
-        ),
-        cost=decision_pb2.Cost(usd=record.usd, strongest_tier_usd=record.strongest_usd, joules=record.joules),
-        overhead=overhead(record.stages),
-        retries=record.retries,
-        waited=_duration(record.waited_seconds) if record.waited_seconds else None,
-    )
+def write_summary(message: router_service_pb2.Summary, record: Record) -> None:
+    """Write what an answer took."""
+    message.finish_reason = record.finish_reason
+    message.served_model = record.served_model
+    message.usage.prompt_tokens = record.usage.prompt_tokens
+    message.usage.completion_tokens = record.usage.completion_tokens
+    message.usage.cached_tokens = record.usage.cached_tokens
+    message.cost.usd = record.usd
+    message.cost.strongest_tier_usd = record.strongest_usd
+    message.cost.joules = record.joules
+    message.retries = record.retries
+    write_overhead(message.overhead, record.stages)
+    if record.waited_seconds:
+        _write_duration(message.waited, record.waited_seconds)
 
 
-def _duration(seconds: float) -> Duration:
+def _write_duration(message: Duration, seconds: float) -> None:
     whole = int(seconds)
-    return Duration(seconds=whole, nanos=int((seconds - whole) * 1e9))
+    message.seconds = whole
+    message.nanos = int((seconds - whole) * 1e9)

@@ -12,7 +12,7 @@ from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
 from steersman.router.accounting import Record
 from steersman.router.decisions import Feedback
@@ -20,6 +20,7 @@ from steersman.router.demand import Demand
 from steersman.router.model import Catalogue, Decision, Stages
 from steersman.router.waiting import Outcome, WaitingRoom
 from steersman.runtime.breaker import Breaker
+from steersman.runtime.instruments import Counter, Histogram
 from steersman.runtime.metrics import ANSWER_BUCKETS, STAGE_BUCKETS, ProcessMetrics
 
 STAGES: Final = tuple(name for name, _ in Stages().items())
@@ -37,7 +38,7 @@ class RouterMetrics:
             buckets=STAGE_BUCKETS,
             registry=registry,
         )
-        self._stages = {stage: self._stage.labels(stage=stage) for stage in STAGES}
+        self._stages = {stage: self._stage.labels(stage) for stage in STAGES}
         self._requests = Counter(
             "steersman_requests",
             "Requests ended: OK, or the reason of the error.",
@@ -154,6 +155,12 @@ class RouterMetrics:
             ("outcome",),
             registry=registry,
         )
+        self._issuer_key_fetches = Counter(
+            "steersman_issuer_key_fetches",
+            "Times that the keys of the issuer of tokens were fetched: taken, or failed.",
+            ("outcome",),
+            registry=registry,
+        )
         self._quota_refusals = Counter(
             "steersman_quota_refusals",
             "Requests that were refused because a quota of their tenant was used up, by its name.",
@@ -262,6 +269,10 @@ class RouterMetrics:
     def token_reviewed(self, outcome: str) -> None:
         """The API server was asked about a token."""
         self._token_reviews.labels(outcome).inc()
+
+    def issuer_keys_fetched(self, outcome: str) -> None:
+        """The keys of the issuer of tokens were fetched, or could not be."""
+        self._issuer_key_fetches.labels(outcome).inc()
 
     def quota_refused(self, name: str) -> None:
         """A request was refused, because a quota was used up."""

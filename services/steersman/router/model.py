@@ -277,6 +277,8 @@ class Rights:
     """How much it may use."""
     weight: float = 1.0
     """Its share of what there is too little of, held against those of others."""
+    captured: Mapping[str, float] = field(default_factory=dict)
+    """The part of its prompts that is kept for labelling, by policy; none of a policy that is not named."""
 
     def allow_policy(self, policy: Policy) -> bool:
         """Whether the policy and all of its tiers may be used."""

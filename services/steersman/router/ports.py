@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
+from steersman.captures.place import Place
 from steersman.router.model import Assessment, ClassifierId, Reason, Session
 from steersman.router.quotas import Ask, Taken
 
@@ -55,6 +56,26 @@ class QuotaStore(Protocol):
 
         Raises:
             StoreUnavailable: The store did not answer in time, or is known not to; nothing may have been taken.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPrompt:
+    """A captured prompt, which nobody can read without the key."""
+
+    place: Place
+    sealed: bytes
+
+
+class CaptureStore(Protocol):
+    """The captured prompts of all tenants, bounded by tenant and in time."""
+
+    async def add(self, tenant: str, prompts: Sequence[SealedPrompt]) -> int:
+        """Store a tenant's, the first ones where not all of them fit any more; says how many.
+
+        Raises:
+            StoreUnavailable: The store did not answer in time; some may have been stored.
         """
         ...
 

@@ -16,7 +16,7 @@ from typing import Final
 from steersman.openai_api.answer import Reading, StreamReading
 from steersman.openai_api.body import ChatBody
 from steersman.router import choosing, policy as rule
-from steersman.router.accounting import Ledger, Record
+from steersman.router.accounting import Captures, Ledger, Record
 from steersman.router.delivery import Delivery, Order
 from steersman.router.demand import Demand
 from steersman.router.dispatch import Answer
@@ -89,6 +89,7 @@ class Routing:
         ledger: Takes the record of each request.
         limits: Bounds of the routed text.
         shares: Say whose requests are let in when there are too many.
+        captures: Takes prompts of those tenants that have some of them kept.
     """
 
     catalogue: Catalogue
@@ -100,6 +101,7 @@ class Routing:
     ledger: Ledger
     limits: Limits
     shares: FairShares
+    captures: Captures
 
     def refuse_early(self, caller: Caller) -> None:
         """To be asked by an edge as soon as it knows who calls, before it reads what is asked.
@@ -153,10 +155,10 @@ class Routing:
     def _admitted(self, request: Request) -> Iterator[Record]:
         """The record of a request that is let in; it is closed whichever way the request ends."""
         record, tenant = Record(request.caller), request.caller.tenant
-        weight = self.catalogue.rights(tenant).weight
+        rights = self.catalogue.rights(tenant)
         try:
-            self._check_room(request, weight)
-            with self.shares.entered(tenant, weight), self.demand.of_router() as want:
+            self._check_room(request, rights.weight)
+            with self.shares.entered(tenant, rights.weight), self.demand.of_router() as want:
                 want.runs()
                 yield record
         except BaseException as error:
@@ -165,6 +167,8 @@ class Routing:
         finally:
             self._settle(record)
             self.ledger.closed(record)
+            if rights.captured:
+                self.captures.offer(record, request.body, rights.captured)
 
     def _settle(self, record: Record) -> None:
         """Tell the limiter what the request has really taken."""
@@ -193,8 +197,8 @@ class Routing:
         body, tenant = request.body, request.caller.tenant
         rights = catalogue.rights(tenant)
         chosen = choosing.chosen(catalogue, rights, request.model, request.threshold)
-        record.allowance = await self.limiter.admit(tenant, rights.quotas, tokens=body.tokens)
         needs = Needs(body.tokens, body.images, body.tools, body.json_schema)
+        record.allowance = await self.limiter.admit(tenant, rights.quotas, tokens=needs.tokens)
         text = routed_text(body.turns, self.limits)
         record.stages.admission = time.perf_counter() - request.received_at
         scored, sitting = Scored(), None
@@ -306,6 +310,7 @@ class Routing:
         before = plan.sitting and plan.sitting.before
         tenant = request.caller.tenant
         party = Party(tenant, plan.catalogue.rights(tenant).weight)
+        in_turn = [decision.tier, *others]
 
         def send(name: str) -> Awaitable[Answer]:
             return self.delivery.dispatcher.send(
@@ -315,6 +320,7 @@ class Routing:
                 deadline=request.deadline,
                 prefer=before.address if before else "",
                 party=party,
+                instead=in_turn[in_turn.index(name) + 1 :],
             )
 
         def size() -> int:

@@ -7,46 +7,49 @@ Concurrent misses of one text are one question (single flight). A fallback is ne
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-
-from cachetools import TTLCache
 
 from steersman.router.demand import Demand
+from steersman.router.keyed_hash import KeyedHash
 from steersman.router.model import Assessment, CacheState, ClassifierId, Reason, Scored, Stages
 from steersman.router.ports import Classifier, ClassifierFailure, ScoreStore, StoreUnavailable
 from steersman.runtime import telemetry
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import DeadlineExceeded
+from steersman.runtime.expiring import Expiring
 
 _Found = tuple[Scored, Stages]
 """What a look beyond this process came to, and what it took."""
 
 
-@dataclass(frozen=True, slots=True)
 class Key:
     """Makes keys of the decision cache.
 
-    A key is an HMAC-SHA-256 over the tenant's partition, the classifier (name, version, artefact digest), the length
-    at which texts are cut, and the text. Without the secret nobody can tell from a key what was asked.
+    A key is a keyed hash of the tenant's partition, the classifier (name, version, artefact digest), the length at
+    which texts are cut, and the text. Without the secret nobody can tell from a key what was asked.
+
+    Args:
+        secret: Of the hash.
+        text_limit: The length, in characters.
     """
 
-    secret: bytes = field(repr=False)
-    text_limit: int
+    def __init__(self, secret: bytes, text_limit: int) -> None:
+        self._hash = KeyedHash(secret)
+        self._text_limit = str(text_limit)
 
     def of(self, text: str, *, tenant: str, classifier: ClassifierId) -> bytes:
         """The key of a text: 32 bytes."""
-        # NUL cannot occur in any of the parts before the text, so that no two sets of parts give one message.
-        scope = (
-            tenant,
-            classifier.name,
-            classifier.version,
-            classifier.artefact_digest,
-            str(self.text_limit),
+        return self._hash.of(
+            (
+                tenant,
+                classifier.name,
+                classifier.version,
+                classifier.artefact_digest,
+                self._text_limit,
+                text,
+            )
         )
-        return hmac.digest(self.secret, "\0".join((*scope, text)).encode(), "sha256")
 
 
 class Scorer:
@@ -77,7 +80,7 @@ class Scorer:
         self._store = store
         self._key = key
         self._demand = demand
-        self._local: TTLCache[bytes, Assessment] = TTLCache(entries, ttl_seconds, timer=clock)
+        self._local: Expiring[bytes, Assessment] = Expiring(entries, ttl_seconds, clock=clock)
         self._flights: dict[bytes, _Flight] = {}
 
     async def score(self, text: str, *, tenant: str, deadline: Deadline, stages: Stages) -> Scored:
@@ -131,7 +134,7 @@ class Scorer:
             stored, state = None, CacheState.BYPASSED
         took.cache = time.perf_counter() - started
         if stored is not None:
-            self._local[key] = stored
+            self._local.put(key, stored)
             return Scored(stored, CacheState.L2_HIT, None, classifier), took
         with self._demand.of_classifier() as want:
             want.runs()
@@ -143,7 +146,7 @@ class Scorer:
                 took.classify = time.perf_counter() - started - took.cache
                 return Scored(None, state, failure.reason, classifier), took
         took.classify = time.perf_counter() - started - took.cache
-        self._local[key] = assessment
+        self._local.put(key, assessment)
         if state is CacheState.MISS:
             self._store.put(key, assessment)
         return Scored(assessment, state, None, classifier), took

@@ -69,7 +69,9 @@ class ServiceAccounts:
         terms: How tokens are taken.
         refuse: Makes the error for who is not known.
         on_review: Told what each review came to: `known`, `denied`, `failed`, or `stale` where an older one stood in.
-        now: Seconds since the epoch.
+        clock: Monotonic seconds.
+        now: Seconds since the epoch. It tells how long a token has left when it comes, and nothing afterwards: a clock
+            that is set back makes no word of the API server last longer.
     """
 
     def __init__(
@@ -79,12 +81,14 @@ class ServiceAccounts:
         *,
         refuse: Refuse,
         on_review: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._reviewer = reviewer
         self._terms = terms
         self._refuse = refuse
         self._on_review = on_review
+        self._clock = clock
         self._now = now
         # Those not reviewed for longest first; apart, so that worthless tokens displace none that are known.
         self._known: dict[bytes, _Reviewed] = {}
@@ -107,7 +111,7 @@ class ServiceAccounts:
         """
         key = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
         reviewed = self._known.get(key) or self._denied.get(key)
-        if reviewed is None or reviewed.until <= self._now():
+        if reviewed is None or reviewed.until <= self._clock():
             reviewed = await self._asked(key, token)
         if reviewed.caller is None:
             raise self._refuse("token")
@@ -122,7 +126,8 @@ class ServiceAccounts:
                 return _Reviewed(None, 0.0)
             if len(self._under_way) >= _AT_ONCE:
                 raise Unavailable("too many callers are being identified", reason="IDENTITY_UNAVAILABLE")
-            task = self._under_way[key] = asyncio.create_task(self._review(key, token, ends))
+            ends_at = self._clock() + ends - self._now()
+            task = self._under_way[key] = asyncio.create_task(self._review(key, token, ends_at))
             task.add_done_callback(partial(self._done, key))
         return await asyncio.shield(task)  # whoever leaves does not end it for the others
 
@@ -138,7 +143,7 @@ class ServiceAccounts:
         return reviewed
 
     def _of(self, user: str | None, ends: float) -> _Reviewed:
-        account, now = account_of(user or ""), self._now()
+        account, now = account_of(user or ""), self._clock()
         tenant = None if account is None else tenant_of(account, self._terms.rules)
         if account is None or tenant is None:
             self._on_review("denied")
@@ -151,7 +156,7 @@ class ServiceAccounts:
 
     def _stands_in(self, key: bytes, error: Exception) -> _Reviewed:
         """The review before, where it is young enough."""
-        before, now = self._known.get(key), self._now()
+        before, now = self._known.get(key), self._clock()
         if before is None or before.at_most <= now:
             self._on_review("failed")
             raise Unavailable("callers cannot be identified now", reason="IDENTITY_UNAVAILABLE") from error

@@ -51,7 +51,10 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     async def Route(self, request: pb.RouteRequest, context: _Context) -> pb.RouteResponse:
         """Decide, and call no tier."""
         record = await self.routing.route(await self._request(request, context))
-        return pb.RouteResponse(decision=messages.decision(record), overhead=messages.overhead(record.stages))
+        response = pb.RouteResponse()
+        messages.write_decision(response.decision, record)
+        messages.write_overhead(response.overhead, record.stages)
+        return response
 
     async def Chat(self, request: pb.ChatRequest, context: _Context) -> AsyncIterator[pb.ChatResponse]:
         """Answer as a stream."""
@@ -62,10 +65,10 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
             async for record, chunks in items:
                 response = pb.ChatResponse()
                 if first:
-                    response.decision.CopyFrom(messages.decision(record))
+                    messages.write_decision(response.decision, record)
                     first = False
                 if not chunks:
-                    response.summary.CopyFrom(messages.summary(record))
+                    messages.write_summary(response.summary, record)
                 elif typed:
                     response.text = "".join(map(answer.text_of_chunk, chunks))
                 else:
@@ -75,7 +78,9 @@ class RouterServicer(router_service_pb2_grpc.RouterServiceServicer):
     async def Complete(self, request: pb.CompleteRequest, context: _Context) -> pb.CompleteResponse:
         """Answer in one message."""
         record, raw = await self.routing.complete(await self._request(request, context))
-        response = pb.CompleteResponse(decision=messages.decision(record), summary=messages.summary(record))
+        response = pb.CompleteResponse()
+        messages.write_decision(response.decision, record)
+        messages.write_summary(response.summary, record)
         if request.WhichOneof("input") == "conversation":
             response.text = answer.text_of_completion(raw)
         else:

@@ -8,18 +8,16 @@ comes to another replica is taken for a new one, and its turn is decided by itse
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass
 from typing import Final, Literal
 
-from cachetools import TTLCache
-
 from steersman.openai_api.body import Turn
+from steersman.router.keyed_hash import KeyedHash
 from steersman.router.model import Session
 from steersman.router.ports import SessionStore, StoreUnavailable
 from steersman.runtime.errors import InvalidRequest
+from steersman.runtime.expiring import Expiring
 
 Outcome = Literal["known", "unknown", "unavailable"]
 """What a look for a session came to."""
@@ -43,7 +41,6 @@ class Conversation:
     same_turn: bool
 
 
-@dataclass(frozen=True, slots=True)
 class SessionKeys:
     """Makes the keys of sessions.
 
@@ -51,7 +48,8 @@ class SessionKeys:
         secret: Without it nobody can tell from a key what was said.
     """
 
-    secret: bytes = field(repr=False)
+    def __init__(self, secret: bytes) -> None:
+        self._hash = KeyedHash(secret)
 
     def conversation(self, turns: Sequence[Turn], *, tenant: str, session_id: str) -> Conversation:
         """The conversation that a request belongs to.
@@ -72,8 +70,10 @@ class SessionKeys:
 
     def _key(self, kind: str, tenant: str, turns: Sequence[Turn]) -> bytes:
         # NUL cannot occur in a tenant, a role or a text, so that no two conversations give one message.
-        parts = (kind, tenant, *(part for turn in turns for part in turn))
-        return hmac.digest(self.secret, "\0".join(parts).encode(), sha256)
+        parts = [kind, tenant]
+        for turn in turns:
+            parts += turn
+        return self._hash.of(parts)
 
 
 class Sessions:
@@ -99,7 +99,7 @@ class Sessions:
         self._keys = keys
         self._store = store
         self._on_look = on_look
-        self._local: TTLCache[bytes, Session] = TTLCache(entries, ttl_seconds)
+        self._local: Expiring[bytes, Session] = Expiring(entries, ttl_seconds)
 
     def of(self, turns: Sequence[Turn], *, tenant: str, session_id: str) -> Conversation:
         """See `SessionKeys.conversation`."""
@@ -125,7 +125,7 @@ class Sessions:
         """Keep where it stands now, soon and off the request's path; what is known already is not written again."""
         if self._local.get(conversation.now) == session:
             return
-        self._local[conversation.now] = session
+        self._local.put(conversation.now, session)
         self._store.put(conversation.now, session)
 
 

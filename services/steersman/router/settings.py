@@ -9,7 +9,14 @@ from typing import Annotated, Final, Self
 from pydantic import Field, SecretStr, model_validator
 
 from steersman.identity.key_file import TENANT_PATTERN
-from steersman.runtime.settings import Address, Group, GrpcServer, ProcessSettings, Seconds
+from steersman.runtime.settings import (
+    Address,
+    Group,
+    GrpcServer,
+    Kubernetes as KubernetesApi,
+    ProcessSettings,
+    Seconds,
+)
 
 Count = Annotated[int, Field(gt=0)]
 
@@ -117,6 +124,24 @@ class DecisionMemory(Group):
     """Decisions that this process remembers itself."""
 
 
+class PromptCapture(Group):
+    """Prompts kept for labelling: sealed, in the Redis of the decision cache, where a tenant's `capture` says so."""
+
+    key_file: Path | None = None
+    """File of the keys that seal them, as `steersman captures rotate` writes it; read again when it changes. No prompt
+    is kept without it."""
+    ttl_seconds: Count = 604_800
+    """How long one is kept at most; up to a 24th less."""
+    entries: Count = 10_000
+    """Most of a tenant's that are kept at a time; more are dropped and counted."""
+    max_bytes: Count = 16 * 1024 * 1024
+    """Most bytes of them."""
+    longest_bytes: Count = 64 * 1024
+    """Size of the longest that is kept, with its line of the decision log."""
+    queue: Count = 256
+    """Prompts that wait to be sealed and written; more are dropped and counted."""
+
+
 class Dispatching(Group):
     """How requests get to engines."""
 
@@ -176,6 +201,29 @@ class ServiceAccountRule(Group):
     """The tenant; where empty, the one that is called as the namespace."""
 
 
+class TokenIssuer(Group):
+    """Who makes the tokens of ServiceAccounts, where its keys check them and no API server reviews them."""
+
+    name: str = ""
+    """What tokens have as `iss`; where empty, the API server reviews them."""
+    keys_url: str = ""
+    """Where its JSON Web Key Set is: `jwks_uri` of what it serves under `/.well-known/openid-configuration`."""
+    ca_file: Path | None = None
+    """Authorities that its certificate may be by; the system's when not set."""
+    token_file: Path | None = None
+    """File of a token to show for the keys, where it does not tell them to everybody."""
+    fresh_seconds: Seconds = 300.0
+    """How often the keys are fetched; a token that names an unknown one has them fetched at once."""
+    stale_seconds: Seconds = 86_400.0
+    """How long those that were good stay while they cannot be fetched."""
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        if self.name and not self.keys_url.startswith(("https://", "http://127.0.0.1:")):
+            raise ValueError("keys_url must begin with https://: who changes the keys makes tokens")
+        return self
+
+
 class ServiceAccounts(Group):
     """Callers known by the tokens of their Kubernetes ServiceAccounts."""
 
@@ -189,6 +237,8 @@ class ServiceAccounts(Group):
     """How long it is good while the API server is away."""
     timeout_seconds: Seconds = 1.0
     """Time that the API server has to answer."""
+    issuer: TokenIssuer = TokenIssuer()
+    """Whose keys check tokens in place of the API server."""
     entries: Count = 10_000
     """Tokens that are remembered, as hashes."""
 
@@ -210,19 +260,11 @@ class Identity(Group):
     """Callers known by the tokens of their ServiceAccounts."""
 
 
-class Kubernetes(Group):
+class Kubernetes(KubernetesApi):
     """The Kubernetes API, for a router that runs in a cluster."""
 
     policies: bool = False
     """Whether RoutingPolicy resources are policies too."""
-    endpoint_slices: bool = False
-    """Whether addresses of `k8s:///SERVICE:PORT` come from EndpointSlices; from DNS otherwise."""
-    namespace: str = "default"
-    """Where both are looked for: the router's own."""
-    kubeconfig: Path | None = None
-    """Says where the API server is, and who asks; the pod's ServiceAccount does when not set."""
-    start_seconds: Seconds = 3.0
-    """Time that each of them is waited for at the start; a router that cannot have them serves without."""
 
 
 class Waiting(Group):
@@ -253,6 +295,7 @@ class RouterSettings(ProcessSettings):
     cache: DecisionCache = Field(default_factory=DecisionCache)
     sessions: SessionMemory = SessionMemory()
     decisions: DecisionMemory = DecisionMemory()
+    capture: PromptCapture = PromptCapture()
     dispatch: Dispatching = Dispatching()
     decision_log: DecisionLogging = DecisionLogging()
     kubernetes: Kubernetes = Kubernetes()

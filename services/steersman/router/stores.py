@@ -7,8 +7,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from steersman.router import recorded
-from steersman.router.accounting import Record
 from steersman.router.adapters.redis import SCORES, SESSIONS, Kind, RedisOptions, RedisStore
 from steersman.router.adapters.redis_quotas import RedisQuotas
 from steersman.router.metrics import RouterMetrics
@@ -20,7 +18,8 @@ from steersman.runtime.tls import Wire
 
 V = TypeVar("V")
 
-DECISIONS: Final = Kind(b"steersman:decision:1:", recorded.encode, recorded.decode)
+DECISIONS: Final = Kind(b"steersman:decision:1:", bytes, bytes)
+"""As they are, since who decides keeps them as bytes too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Stores:
 
     scores: RedisStore[Assessment]
     sessions: RedisStore[Session]
-    decisions: RedisStore[Record]
+    decisions: RedisStore[bytes]
     quotas: RedisQuotas
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
 from steersman.router.accounting import Record
 from steersman.router.tenant_labels import TenantLabels
+from steersman.runtime.instruments import Count, Counter
 
 _KINDS: Final = ("prompt", "completion")
 _CHOICES: Final = ("weaker", "strongest")
@@ -20,11 +21,11 @@ _CHOICES: Final = ("weaker", "strongest")
 class _Series:
     """The counters of one label, looked up once."""
 
-    requests: Counter
-    usd: Counter
-    prompt: Counter
-    completion: Counter
-    choices: tuple[Counter, Counter]
+    requests: Count
+    usd: Count
+    prompt: Count
+    completion: Count
+    choices: tuple[Count, Count]
 
 
 class TenantMetrics:
@@ -95,4 +96,4 @@ class TenantMetrics:
         """End the series of a tenant that is told by name no more; its further requests are others'."""
         self._series.pop(label, None)
         for counter in (self._requests, self._refusals, self._choices, self._tokens, self._usd):
-            counter.remove_by_labels({"tenant": label})
+            counter.remove("tenant", label)

@@ -19,6 +19,11 @@ from steersman.runtime.breaker import Breaker
 
 _LOOK_SECONDS: Final = 0.5
 _LOAD_SECONDS: Final = 1.0
+_MOST_LOADS: Final = 64
+"""Pods that are asked for their load in this time; more take turns, since all routers ask all pods."""
+
+
+_Pod = tuple[Fleet[Upstream], Member[Upstream]]
 
 
 @dataclass(slots=True)
@@ -36,6 +41,8 @@ class Upstreams:
     fleets: dict[str, Fleet[Upstream]] = field(default_factory=dict)
     _specs: dict[str, UpstreamSpec] = field(default_factory=dict)
     _leaving: list[Fleet[Upstream]] = field(default_factory=list)
+    _asked: int = 0
+    """How many pods have been asked for their load in this round of all of them."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,15 +87,24 @@ class Upstreams:
             await self._close_idle()
 
     async def keep_loads_fresh(self) -> None:
-        """Have all pods say how busy they are, every second; for a background task."""
+        """Have pods say how busy they are, every second; for a background task."""
         while True:
             await asyncio.sleep(_LOAD_SECONDS)
             await self.ask_for_loads()
 
     async def ask_for_loads(self) -> None:
-        """Ask all at once, where there are several to choose from; one that does not answer tells nothing."""
+        """Ask those that can be chosen among, at once or in turns; one that used to answer and does not hangs."""
         choices = [fleet for fleet in self.fleets.values() if len(fleet.members) > 1]
-        await asyncio.gather(*(_ask_for_load(fleet, member) for fleet in choices for member in fleet.members))
+        asked = self._next_asked([(fleet, member) for fleet in choices for member in fleet.members])
+        await asyncio.gather(*(_ask_for_load(fleet, member) for fleet, member in asked))
+        for fleet in choices:
+            fleet.tell_silence()
+
+    def _next_asked(self, pods: list[_Pod]) -> list[_Pod]:
+        if self._asked >= len(pods):
+            self._asked = 0
+        first, self._asked = self._asked, self._asked + _MOST_LOADS
+        return pods[first : self._asked]
 
     async def look(self, name: str) -> None:
         """Look for the addresses of a tier that does not answer: its last one may have left since the last look.
@@ -124,3 +140,5 @@ async def _ask_for_load(fleet: Fleet[Upstream], member: Member[Upstream]) -> Non
     load = await member.client.load()
     if load is not None:
         fleet.heard(member, load)
+    else:
+        member.missed += 1

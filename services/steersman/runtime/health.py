@@ -1,7 +1,8 @@
 """Health of a process by the names of its parts: for gRPC's health service, and for HTTP beside the metrics.
 
-Kubelet's own gRPC probes speak no TLS. Its HTTPS probes do, and look at no certificate; so where a process speaks TLS
-it is asked over HTTPS, and no listener is left in the clear.
+Kubelet asks by gRPC, at a port of its own (`server.health_server`): at the other, calls are refused and cancelled when
+there are too many, which a probe must not be among. Its gRPC probes speak no TLS, while its HTTPS probes do and look at
+no certificate: where hops speak TLS it asks over HTTP, so that no listener is left in the clear.
 """
 
 from __future__ import annotations

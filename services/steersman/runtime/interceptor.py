@@ -42,6 +42,8 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         self._metrics = metrics
         self._client_names = client_names
         self._wrapped: dict[str, _Handler] = {}
+        self.taken = 0
+        """Calls that gRPC has handed over."""
 
     async def intercept_service(
         self,
@@ -49,6 +51,7 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler | None:
         """The handler of a method, with its edge around it."""
+        self.taken += 1
         method = handler_call_details.method
         if (known := self._wrapped.get(method)) is not None:
             return known
@@ -101,10 +104,8 @@ class _Edge:
     def __init__(self, method: str, metrics: ProcessMetrics, client_names: ClientNames | None) -> None:
         self._client_names = client_names
         self._name = method.removeprefix("/")
-        self._codes = {
-            code: metrics.rpcs.labels(method=self._name, code=code.name) for code in grpc.StatusCode
-        }
-        self._seconds = metrics.rpc_seconds.labels(method=self._name)
+        self._codes = {code: metrics.rpcs.labels(self._name, code.name) for code in grpc.StatusCode}
+        self._seconds = metrics.rpc_seconds.labels(self._name)
 
     def unary(self, handle: _Unary) -> _Unary:
         async def handled(request: Any, context: _Context) -> Any:
@@ -148,8 +149,10 @@ class _Edge:
             raise InvalidRequest("", "the request is not a message of this method's type")
 
     def _begin(self, context: _Context) -> Span:
-        headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        return telemetry.begin(self._name, SpanKind.SERVER, headers)
+        headers = dict(
+            context.invocation_metadata() or ()
+        )  # of bytes where a name ends in -bin, as no one's here does
+        return telemetry.begin(self._name, SpanKind.SERVER, cast("dict[str, str]", headers))
 
     @staticmethod
     def _code(error: BaseException) -> grpc.StatusCode:

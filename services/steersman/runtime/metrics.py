@@ -12,15 +12,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import prometheus_client as prometheus
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.aiohttp import make_aiohttp_handler
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from steersman.runtime.health import Health
+from steersman.runtime.instruments import Counter, Histogram
 from steersman.runtime.tls import PLAIN, Wire
 
 STAGE_BUCKETS: Final = (
@@ -64,6 +66,11 @@ class ProcessMetrics:
             ("method", "code"),
             registry=self.registry,
         )
+        self.rpcs_shed = Counter(
+            "steersman_rpcs_shed",
+            "RPCs that were cancelled because too many waited to be taken up.",
+            registry=self.registry,
+        )
         self.rpc_seconds = Histogram(
             "steersman_rpc_duration_seconds",
             "Time from an RPC's first byte to its last.",
@@ -77,7 +84,7 @@ class ProcessMetrics:
             ("task",),
             registry=self.registry,
         )
-        self.spans_dropped = Counter(
+        self.spans_dropped = prometheus.Counter(
             "steersman_spans_dropped",
             "Spans that the collector did not take.",
             registry=self.registry,

@@ -7,9 +7,9 @@ Read once, from the environment, by each service's `__main__`. A nested name is 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Address = Annotated[str, StringConstraints(pattern=r"^.+:\d+$")]
@@ -38,6 +38,8 @@ class GrpcServer(Group):
     """Time that requests have to finish after SIGTERM."""
     max_concurrent_rpcs: Annotated[int, Field(gt=0)] = 4096
     """RPCs in progress at once; one more is RESOURCE_EXHAUSTED."""
+    max_waiting_rpcs: Annotated[int, Field(gt=0)] = 256
+    """RPCs of one method that wait to be taken up; beyond it a growing part is CANCELLED, at twice as many all."""
 
 
 class MetricsServer(Group):
@@ -45,6 +47,26 @@ class MetricsServer(Group):
 
     address: Address = "0.0.0.0:9090"
     """Where to listen."""
+
+
+class HealthServer(Group):
+    """A port that tells health by gRPC and nothing else, for kubelet's probes."""
+
+    address: Address | None = None
+    """Where to listen; nowhere where not set. In the clear, since those probes speak no TLS: not together with it."""
+
+
+class Kubernetes(Group):
+    """The Kubernetes API, for a process that runs in a cluster."""
+
+    endpoint_slices: bool = False
+    """Whether addresses of `k8s:///SERVICE:PORT` come from EndpointSlices; from DNS otherwise."""
+    namespace: str = "default"
+    """Where they, and whatever else it takes from the cluster, are looked for: its own."""
+    kubeconfig: Path | None = None
+    """Says where the API server is, and who asks; the pod's ServiceAccount does when not set."""
+    start_seconds: Seconds = 3.0
+    """Time that each of them is waited for at the start; who cannot have them serves without."""
 
 
 class Tls(Group):
@@ -81,5 +103,14 @@ class ProcessSettings(BaseSettings):
 
     grpc: GrpcServer = GrpcServer()
     metrics: MetricsServer = MetricsServer()
+    health: HealthServer = HealthServer()
     log: Log = Log()
     tls: Tls = Tls()
+
+    @model_validator(mode="after")
+    def _no_listener_in_the_clear(self) -> Self:
+        if self.tls.folder is not None and self.health.address is not None:
+            raise ValueError(
+                "with TLS on, HEALTH__ADDRESS cannot be set: it is in the clear; ask /healthz by HTTPS"
+            )
+        return self

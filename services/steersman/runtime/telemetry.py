@@ -1,29 +1,35 @@
 """Tracing: set up from OpenTelemetry's standard environment variables, off when none names a collector.
 
-Spans cost nothing where a request is not sampled: `child` makes one only under a span that records. Spans are passed
-on explicitly, as headers, rather than through the task's context, because a request's work crosses generators and
-tasks.
+Spans cost next to nothing where a request is not sampled: whether one without a parent is, is drawn here, since to ask
+the SDK takes longer than all else that tracing does for a request; and `child` makes a span only under one that
+records. Spans are passed on explicitly, as headers, rather than through the task's context, because a request's work
+crosses generators and tasks.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from opentelemetry import context as otel_context, propagate, trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 Attributes = Mapping[str, AttributeValue]
 
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_NOTHING: Final = Context()
+"""What a request without a parent begins from, whatever its task has done before."""
 _TRACER: Final = trace.get_tracer("steersman")
 """Stands for the tracer of whatever provider is set later."""
 _QUEUE_SIZE: Final = 2048
@@ -31,7 +37,9 @@ _QUEUE_SIZE: Final = 2048
 _LAST_SECONDS: Final = 3.0
 """Time that the last spans have to reach the collector."""
 _DEFAULT_SAMPLED_SHARE: Final = 0.1
-"""Share of requests without a sampled parent that are traced, where OTEL_TRACES_SAMPLER says nothing."""
+"""Share of requests without a parent that are traced, where OTEL_TRACES_SAMPLER says nothing."""
+_DRAWN_HERE: Final = "parentbased_traceidratio"
+"""The sampler of OTEL_TRACES_SAMPLER that draws by such a share, which is what the chart sets."""
 
 
 class _CountingExporter(SpanExporter):
@@ -76,28 +84,67 @@ class _BoundedProcessor(BatchSpanProcessor):
             super().on_end(span)
 
 
+class _HashedOnce(Resource):
+    """A resource whose hash is kept: the exporter asks for it with each span, and the SDK's own is of its JSON."""
+
+    def __init__(self, like: Resource) -> None:
+        super().__init__(like.attributes, like.schema_url)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+@dataclass(slots=True)
+class _Roots:
+    """Draws which requests without a parent the provider is asked about at all."""
+
+    share: float = 1.0
+
+    def draw(self) -> bool:
+        return self.share >= 1.0 or random.random() < self.share  # noqa: S311 - nothing to guess
+
+    @contextmanager
+    def drawn(self, share: float) -> Iterator[None]:
+        """Draw so many as long as the context lasts."""
+        before, self.share = self.share, share
+        try:
+            yield
+        finally:
+            self.share = before
+
+
+_roots: Final = _Roots()
+
+
 @contextmanager
-def tracing(*, service: str, version: str, on_dropped: Callable[[int], None]) -> Iterator[None]:
+def tracing(
+    *, service: str, version: str, on_dropped: Callable[[int], None], begins: bool = True
+) -> Iterator[None]:
     """Trace this process while the context lasts, if the environment names a collector.
 
     Args:
         service: `service.name`, where OTEL_SERVICE_NAME does not say otherwise.
         version: `service.version`.
         on_dropped: Told how many spans could not be delivered; called from the exporter's thread.
+        begins: Whether it traces requests without a parent. Behind a process that does, those are what that one has
+            chosen not to trace.
     """
     if not any(os.environ.get(name) for name in _ENDPOINTS) or _truthy("OTEL_SDK_DISABLED"):
-        yield
+        with _roots.drawn(0.0 if _nobody_traces() else 1.0):
+            yield
         return
-    resource = Resource.create({"service.version": version, "service.name": _service_name(service)})
-    sampler = None
-    if "OTEL_TRACES_SAMPLER" not in os.environ:
-        sampler = ParentBased(TraceIdRatioBased(_DEFAULT_SAMPLED_SHARE))
+    resource = _HashedOnce(
+        Resource.create({"service.version": version, "service.name": _service_name(service)})
+    )
+    share, sampler = _sampling()
     provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
     exporter = _CountingExporter(_exporter(), on_dropped)
     provider.add_span_processor(_BoundedProcessor(exporter, on_dropped))
     trace.set_tracer_provider(provider)
     try:
-        yield
+        with _roots.drawn(share if begins else 0.0):
+            yield
     finally:
         _shut_down(provider)
 
@@ -110,8 +157,10 @@ def begin(name: str, kind: SpanKind, headers: Mapping[str, str]) -> Span:
         kind: SERVER, for whoever calls this.
         headers: The request's headers, lower case; W3C trace context is read from them.
     """
-    parent = propagate.extract(headers) if "traceparent" in headers else None
-    span = _TRACER.start_span(name, context=parent, kind=kind)
+    parent = _parent(headers) if "traceparent" in headers else None
+    if parent is None and (not _roots.draw() or _nobody_traces()):
+        return INVALID_SPAN
+    span = _TRACER.start_span(name, context=_NOTHING if parent is None else parent, kind=kind)
     if span.get_span_context().is_valid:
         otel_context.attach(trace.set_span_in_context(span))
     return span
@@ -158,6 +207,37 @@ def headers_of(span: Span) -> dict[str, str]:
     carrier: dict[str, str] = {}
     propagate.inject(carrier, context=trace.set_span_in_context(span))
     return carrier
+
+
+def _parent(headers: Mapping[str, str]) -> Context | None:
+    """The span that headers name; None where they name none that is valid, which is no way around the draw."""
+    extracted = propagate.extract(headers)
+    return extracted if trace.get_current_span(extracted).get_span_context().is_valid else None
+
+
+def _sampling() -> tuple[float, Sampler | None]:
+    """The share of requests without a parent that are drawn here, and the sampler for those, if it is not the SDK's."""
+    name = os.environ.get("OTEL_TRACES_SAMPLER")
+    if name is None:
+        return _DEFAULT_SAMPLED_SHARE, ParentBased(ALWAYS_ON)
+    if name.strip().lower() == _DRAWN_HERE and (share := _share()) is not None:
+        return share, ParentBased(ALWAYS_ON)
+    return 1.0, None
+
+
+def _share() -> float | None:
+    """What OTEL_TRACES_SAMPLER_ARG says; None where that is no share, which the SDK complains of."""
+    with suppress(ValueError):
+        share = float(os.environ.get("OTEL_TRACES_SAMPLER_ARG", ""))
+        return share if 0.0 <= share <= 1.0 else None
+    return None
+
+
+def _nobody_traces() -> bool:
+    """Whether no provider has been set, here or by whoever runs this."""
+    return isinstance(_TRACER, trace.ProxyTracer) and isinstance(
+        trace.get_tracer_provider(), trace.ProxyTracerProvider
+    )
 
 
 def _shut_down(provider: TracerProvider) -> None:

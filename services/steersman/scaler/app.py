@@ -23,8 +23,10 @@ from steersman.runtime.addresses import AddressLookup, AddressSource, name_of
 from steersman.runtime.client_names import ClientNames
 from steersman.runtime.errors import Unavailable
 from steersman.runtime.health import Health
+from steersman.runtime.kubernetes.following import Following, connected
+from steersman.runtime.kubernetes.metrics import KubernetesMetrics
 from steersman.runtime.metrics import ProcessMetrics, metrics_server
-from steersman.runtime.server import grpc_server
+from steersman.runtime.server import grpc_server, health_server
 from steersman.runtime.tasks import BackgroundTasks
 from steersman.runtime.tls import Wire, opened
 from steersman.scaler.adapters.router import RouterStreams
@@ -57,7 +59,7 @@ async def app(settings: ScalerSettings, *, source: AddressSource | None = None) 
 
     Args:
         settings: All settings.
-        source: Finds the routers; DNS where none is given.
+        source: Finds the routers; as the settings say where none is given.
     """
     process, news = ProcessMetrics(), News()
     counting = settings.counting
@@ -79,9 +81,15 @@ async def app(settings: ScalerSettings, *, source: AddressSource | None = None) 
         metrics_address = await stack.enter_async_context(
             metrics_server(settings.metrics.address, process, health=health, wire=wire)
         )
+        await stack.enter_async_context(health_server(settings.health, health))
+        cluster = settings.kubernetes
+        api = await stack.enter_async_context(connected(cluster.kubeconfig, wanted=cluster.endpoint_slices))
         tasks = await stack.enter_async_context(
             BackgroundTasks(on_failure=lambda name: process.background_failures.labels(name).inc())
         )
+        if api is not None:
+            told = KubernetesMetrics(process.registry)
+            source = await Following(cluster.namespace, cluster.start_seconds, tasks, told).addresses(api)
         listening = _listening(settings, source or AddressLookup(), demand, news, tasks, wire=wire)
         tasks.start("addresses of routers", listening.follow)
         tasks.start("health", partial(_tell, demand, metrics, health))

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from steersman.runtime.settings import Group, GrpcServer, ProcessSettings, Seconds
+from steersman.runtime.settings import Group, GrpcServer, Kubernetes, ProcessSettings, Seconds
 
 
 class KedaServer(GrpcServer):
@@ -24,9 +24,9 @@ class Routers(Group):
     """The routers, and how they are listened to."""
 
     target: str = "dns:///router:9000"
-    """`HOST:PORT[,HOST:PORT...]`, or `dns:///NAME:PORT` for all addresses of a name."""
+    """`HOST:PORT[,HOST:PORT...]`, `dns:///NAME:PORT` for all addresses of a name, or `k8s:///SERVICE:PORT`."""
     refresh_seconds: Seconds = 2.0
-    """Time between two look-ups of their addresses."""
+    """Time between two look-ups of their addresses; to look at EndpointSlices that are followed costs nothing."""
     interval_seconds: Annotated[float, Field(ge=0.1, le=3600.0)] = 1.0
     """A router reports at least this often; a change it reports sooner."""
     stall_seconds: Seconds = 5.0
@@ -58,5 +58,6 @@ class ScalerSettings(ProcessSettings):
     grpc: KedaServer = KedaServer()
     routers: Routers = Routers()
     counting: Counting = Counting()
+    kubernetes: Kubernetes = Kubernetes()
     resend_seconds: Seconds = 30.0
     """Longest time between two messages on an activity stream."""

@@ -2,6 +2,9 @@
 
 llama.cpp tells slots and context window at `/props`. vLLM tells its context window at `/v1/models` and its slots
 nowhere, so they are a setting. What was learnt is kept while the engine is away: it most likely comes back the same.
+
+An engine that hangs answers no question about itself either, which is how it is told from one that takes long over a
+prompt: what waits for the first byte of the one is given up, so that another backend can be asked in time.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from steersman.backend.model import ServedModel
@@ -39,6 +43,8 @@ class OpenAIEngine:
         self._refresh_seconds = refresh_seconds
         self._served: ServedModel | None = None
         self._failures = _FAILURES_UNTIL_AWAY
+        self._unbegun: set[asyncio.Timeout] = set()
+        """Of the answers that are waited for."""
 
     @property
     def served(self) -> ServedModel | None:
@@ -55,11 +61,16 @@ class OpenAIEngine:
         """Host and port."""
         return self._client.address
 
-    def generate(
+    async def generate(
         self, body: bytes, *, stream: bool, headers: Mapping[str, str]
     ) -> AsyncGenerator[list[bytes], None]:
         """Have an answer generated; see the port."""
-        return self._client.generate(body, stream=stream, timeouts=self._timeouts, headers=headers)
+        answer = self._client.generate(body, stream=stream, timeouts=self._timeouts, headers=headers)
+        async with aclosing(answer):
+            chunks = await self._first(answer)
+            while chunks:
+                yield chunks
+                chunks = await anext(answer, [])
 
     async def watch(self, on_news: Callable[[], Awaitable[None]]) -> None:
         """Ask about it for ever.
@@ -81,10 +92,34 @@ class OpenAIEngine:
         except Error as error:
             self._failures += 1
             reason = error.reason
+            if not self.reachable:
+                self._give_up_unbegun()
         else:
             reason = ""
         if was_reachable is not self.reachable:
             log.info("engine reachable" if self.reachable else "engine away", extra={"reason": reason})
+
+    async def _first(self, answer: AsyncGenerator[list[bytes], None]) -> list[bytes]:
+        """The first chunks of an answer; none where it has none.
+
+        Raises:
+            Unavailable: Also when the engine turns out to hang.
+        """
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._unbegun.add(limit)
+                try:
+                    return await anext(answer, [])
+                finally:
+                    self._unbegun.discard(limit)
+        except TimeoutError:
+            raise Unavailable("the engine does not answer any more", reason=refusals.TIMEOUT) from None
+
+    def _give_up_unbegun(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for limit in self._unbegun:
+            if not limit.expired():
+                limit.reschedule(now)
 
     async def _learn(self) -> ServedModel:
         try:

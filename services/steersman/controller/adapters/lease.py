@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,9 +14,11 @@ _LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
 _NEVER: Final = datetime.fromtimestamp(0, UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KubernetesLease:
     """Implements `steersman.controller.ports.Leases`.
+
+    What others have written on the Lease stays: Helm and tools for GitOps know by it what is theirs.
 
     Args:
         api: The Kubernetes API.
@@ -29,11 +31,12 @@ class KubernetesLease:
     namespace: str
     name: str
     labels: Mapping[str, str]
+    _written_on_it: Mapping[str, Any] = field(default_factory=dict, init=False)
 
     async def read(self) -> Lease | None:
         """See `steersman.controller.ports.Leases.read`."""
         try:
-            return _lease(await self.api.read(_LEASES, self.namespace, self.name))
+            return self._seen(await self.api.read(_LEASES, self.namespace, self.name))
         except Missing:
             return None
 
@@ -41,8 +44,12 @@ class KubernetesLease:
         """See `steersman.controller.ports.Leases.write`."""
         content = self._content(lease)
         if not lease.version:
-            return _lease(await self.api.create(_LEASES, self.namespace, content))
-        return _lease(await self.api.replace(_LEASES, self.namespace, content))
+            return self._seen(await self.api.create(_LEASES, self.namespace, content))
+        return self._seen(await self.api.replace(_LEASES, self.namespace, content))
+
+    def _seen(self, stored: Object) -> Lease:
+        self._written_on_it = stored.content.get("metadata") or {}
+        return _lease(stored)
 
     def _content(self, lease: Lease) -> Mapping[str, Any]:
         version = {"resourceVersion": lease.version} if lease.version else {}
@@ -52,7 +59,8 @@ class KubernetesLease:
             "metadata": {
                 "name": self.name,
                 "namespace": self.namespace,
-                "labels": dict(self.labels),
+                "labels": {**self.labels, **(self._written_on_it.get("labels") or {})},
+                "annotations": dict(self._written_on_it.get("annotations") or {}),
                 **version,
             },
             "spec": {

@@ -91,9 +91,13 @@ async def _show(console: Console, system: System, outcomes: Sequence[Outcome]) -
 
 
 def _with_every_hop(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-    """The streamed queries that the classifier was asked about, the last one first; or all queries."""
-    found = [each for each in outcomes if each.answer.cache == "MISS" and each.query.way is Way.GRPC_STREAM]
-    return (found or list(outcomes))[::-1]
+    """The queries that the classifier has scored just then, the last one first and streams over gRPC before the others.
+
+    All queries where there are none, as on a machine so busy that the classifier was never in time.
+    """
+    scored = [each for each in outcomes if each.answer.cache == "MISS" and each.answer.score is not None]
+    scored.reverse()
+    return sorted(scored, key=lambda each: each.query.way is not Way.GRPC_STREAM) or list(outcomes)
 
 
 async def _complete_trace(collector: str, outcomes: Sequence[Outcome]) -> tuple[Outcome, list[Span]]:

@@ -40,6 +40,8 @@ end
 """One command for a whole batch: each one of a pipeline would have to be packed and its answer read."""
 _WRITE_SECONDS: Final = 0.05
 """Pause between two batches of writes: nobody waits for them, and larger ones cost less."""
+_READ_SECONDS: Final = 0.004
+"""Pause after a batch of several reads, so that the next one is larger under load; who asks alone does not meet it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class RedisStore(Generic[V]):
             batch = [ask for ask in await gathered(self._reads, _BATCH) if not ask[1].done()]
             if batch:
                 await self._read(batch)
+            if len(batch) > 1:
+                await asyncio.sleep(_READ_SECONDS)
 
     async def write(self) -> None:
         """Write what waits, again and again; for a background task."""

@@ -43,7 +43,8 @@ for first = 2, #ARGV, 7 do
       local field = kept[at]
       if string.sub(field, 1, #prefix) == prefix and field ~= prefix .. replica then
         local had, ends = string.match(kept[at + 1], '^(%S+) (%S+)$')
-        if tonumber(ends) < now then
+        local left = tonumber(ends) - now
+        if left < 0 or left > ask.seconds + 1 then -- it has ended, or Redis's clock was set back since
           redis.call('HDEL', KEYS[1], field)
         else
           ask.level = ask.level - tonumber(had)

@@ -5,8 +5,9 @@ slow, or hung so that it never answers: each call has a deadline of its own, and
 that keeps missing it.
 
 Texts that come while a call is under way go together in the next one, which costs a text less on both sides the more of
-them there are. So the next call waits for the one before; but not for long, lest an address that hangs hold up what
-another could answer. A text whose request is traced goes alone, so that Triton's spans have one parent.
+them there are. So the next call waits for the one before, unless a whole batch waits with it; and not for long, lest an
+address that hangs hold up what another could answer. A text whose request is traced goes alone, so that Triton's spans
+have one parent.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import asyncio
 import logging
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
@@ -38,8 +40,8 @@ log = logging.getLogger(__name__)
 
 _OUTPUTS: Final = {"SCORE": "f", "WIN_PROBABILITY": "f", "NOVELTY": "f", "TRUNCATED": "?"}
 """Outputs in the order of an assessment's fields, with their kinds in the words of `struct`."""
-_BATCH: Final = 32
-"""Texts in one call: the model's `max_batch_size`."""
+_BATCH: Final = 16
+"""Texts in one call: half of the models' `max_batch_size`, so that Triton can join two that are under way."""
 _HEAD_START_SECONDS: Final = 0.02
 """After so long the next call no longer waits for the one before: several times what a call takes under load."""
 _CHANNEL: Final = (
@@ -138,6 +140,7 @@ class TritonClassifier:
         self._identity: ClassifierId | None = None
         self._waiting: asyncio.Queue[_Question] = asyncio.Queue(options.queue)
         self._turn = asyncio.Lock()
+        self._next = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         await self._fleet.refresh()
@@ -181,13 +184,23 @@ class TritonClassifier:
             async with asyncio.TaskGroup() as calls, self._turn:
                 batch = [each for each in await gathered(self._waiting, _BATCH) if not each.answer.done()]
                 if batch:
-                    call = calls.create_task(self._answer(batch))
-                    await asyncio.wait([call], timeout=_HEAD_START_SECONDS)
+                    self._next.clear()
+                    calls.create_task(self._answer(batch)).add_done_callback(lambda _: self._next.set())
+                    await self._until_next()
+
+    async def _until_next(self) -> None:
+        """Wait until it is time for another call."""
+        if self._waiting.qsize() < _BATCH:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HEAD_START_SECONDS):
+                    await self._next.wait()
 
     async def _assess_with_others(self, text: str) -> Assessment:
         question = _Question(text, asyncio.get_running_loop().create_future())
         try:
             self._waiting.put_nowait(question)
+            if self._waiting.qsize() >= _BATCH:
+                self._next.set()
             async with asyncio.timeout(self._options.timeout):
                 return await question.answer
         except asyncio.QueueFull:
