@@ -1,7 +1,7 @@
 """Writes k8s/crd/ and k8s/rendered/: the chart as plain manifests, for people who do not use Helm.
 
-The cache's key is a Secret that they make themselves, and the pod of `helm test` is left out, so that two renders of
-one chart are alike. `--check` only says whether the files are fresh.
+The cache's key and callers' keys are Secrets that they make themselves, and the pod of `helm test` is left out, so that
+two renders of one chart are alike. `--check` only says whether the files are fresh.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def rendered(values_file: str | None) -> str:
     """The chart with these values as one YAML text."""
     values: dict[str, Any] = yaml.safe_load((CHART / values_file).read_text()) if values_file else {}
     values.setdefault("cache", {})["hmacKey"] = {"existingSecret": "steersman-cache-key"}
+    values.setdefault("router", {}).setdefault("identity", {})["keysSecret"] = "steersman-keys"
     with helm_python.Chart.load(CHART) as chart:
         files = chart.render(values, name="steersman", namespace="steersman")
     documents = [

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from chart.rendering import VARIANTS, Release, render_variant
+from chart.rendering import VARIANTS, Release, render, values_of
 
 
 @pytest.fixture(scope="session")
 def releases() -> dict[str, Release]:
-    return {variant: render_variant(variant) for variant in VARIANTS}
+    return {variant: render(values_of(variant)) for variant in VARIANTS}
 
 
 @pytest.fixture(params=VARIANTS)

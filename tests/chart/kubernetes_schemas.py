@@ -15,6 +15,8 @@ SUPPORTED: Final = ("1.30", "1.34", "1.37")
 """The oldest version that the chart takes, the one that it is tried on, and the newest that there are schemas of."""
 CUSTOM: Final = frozenset(
     {
+        ("cert-manager.io/v1", "Certificate"),
+        ("cert-manager.io/v1", "Issuer"),
         ("gateway.networking.k8s.io/v1", "GRPCRoute"),
         ("gateway.networking.k8s.io/v1", "HTTPRoute"),
         ("keda.sh/v1alpha1", "ScaledObject"),

@@ -22,6 +22,7 @@ VARIANTS: Final = {
     "everything": "ci/everything-values.yaml",
     "hpa": "ci/hpa-values.yaml",
     "tls": "ci/tls-values.yaml",
+    "cert-manager": "ci/cert-manager-values.yaml",
 }
 """What is checked as a whole: a name, and its values file in the chart."""
 
@@ -32,9 +33,13 @@ class Release:
 
     Attributes:
         manifests: Every resource.
+        notes: What Helm says after the install.
+        sources: Templates that said something.
     """
 
     manifests: tuple[Manifest, ...]
+    notes: str
+    sources: frozenset[str]
 
     def of(self, *kinds: str) -> list[Manifest]:
         """All resources of these kinds."""
@@ -86,15 +91,24 @@ def render(values: Values | None = None, *, name: str = "steersman") -> Release:
     """
     with helm_python.Chart.load(CHART) as chart:
         files = chart.render(dict(values or {}), name=name, namespace="models")
-    texts = [text for path, text in files.items() if path.endswith(".yaml")]
-    documents = (document for text in texts for document in yaml.load_all(text, Loader=yaml.CSafeLoader))
-    return Release(tuple(document for document in documents if document))
+    return _read({path.partition("/templates/")[2]: text for path, text in files.items()})
 
 
-def render_variant(variant: str) -> Release:
-    """Render one of `VARIANTS`."""
+def _read(files: Mapping[str, str]) -> Release:
+    manifests: list[Manifest] = []
+    sources = set()
+    for path, text in files.items():
+        if path.endswith(".yaml"):
+            documents = [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]
+            manifests += documents
+            sources |= {path} if documents else set()
+    return Release(tuple(manifests), files["NOTES.txt"], frozenset(sources))
+
+
+def values_of(variant: str) -> dict[str, Any]:
+    """Values of one of `VARIANTS`."""
     file = VARIANTS[variant]
-    return render(yaml.safe_load((CHART / file).read_text()) if file else None)
+    return yaml.safe_load((CHART / file).read_text()) if file else {}
 
 
 def nested(path: str, value: object) -> Values:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from chart.rendering import Release, nested, refused, render
+from steersman.scaler.metrics import ScalerMetrics
+from steersman.scaler.model import Audience, Part, Sums
 
 _SCALED = {
     "router": "router",
@@ -51,10 +54,45 @@ def test_an_autoscaler_points_at_its_deployment_with_its_bounds(releases: dict[s
     for hpa in releases["hpa"].of("HorizontalPodAutoscaler"):
         spec = hpa["spec"]
         assert spec["scaleTargetRef"]["name"] == hpa["metadata"]["name"]
-        assert spec["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
         assert spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 300
     router = releases["hpa"].one("HorizontalPodAutoscaler", "steersman-router")["spec"]
     assert (router["minReplicas"], router["maxReplicas"]) == (2, 4)
+    assert router["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "target"),
+    [
+        ("classifier", "classifier", "32"),
+        ("backend-weak", "tier/weak", "12.5"),
+        ("backend-strong", "tier/strong", "12.5"),
+    ],
+)
+def test_without_keda_an_hpa_asks_the_metrics_api_for_the_series_of_the_scaler(
+    releases: dict[str, Release], name: str, part: str, target: str
+) -> None:
+    spec = releases["hpa"].one("HorizontalPodAutoscaler", f"steersman-{name}")["spec"]
+    registry = CollectorRegistry()
+    ScalerMetrics(registry).show({Part(part): Sums(waiting=3)}, Audience())
+    asked = spec["metrics"][0]["external"]
+
+    labels = {**asked["metric"]["selector"]["matchLabels"], "state": "waiting"}
+    assert asked["metric"]["name"] == "steersman_demand"  # as docs/scaling.md has the adapter call it
+    assert registry.get_sample_value("steersman_scaler_demand", labels) == 3
+    assert asked["target"] == {"type": "AverageValue", "averageValue": target}
+
+
+def test_the_scaler_runs_for_prometheus_too_and_keda_may_not_ask_it_then(
+    releases: dict[str, Release],
+) -> None:
+    release = releases["hpa"]
+    (rule,) = release.one("NetworkPolicy", "steersman-scaler")["spec"]["ingress"]
+
+    assert release.one("Deployment", "steersman-scaler")
+    assert [port["port"] for port in rule["ports"]] == [9090]
+    assert "steersman-scaler" not in render(nested("router.autoscaling.hpa.enabled", value=True)).names(
+        "Deployment"
+    )
 
 
 def test_metrics_of_an_hpa_replace_the_cpu() -> None:
@@ -111,7 +149,7 @@ def test_the_scaler_is_there_as_soon_as_one_workload_needs_it(default: Release) 
     assert "steersman-scaler" not in default.names("Deployment")
     assert release.one("Deployment", "steersman-scaler")["spec"]["replicas"] == 2
     target = release.environment("steersman-scaler")["STEERSMAN_ROUTERS__TARGET"]
-    assert target == "dns:///steersman-router-headless:9000"
+    assert target == "k8s:///steersman-router-headless:9000"
     assert release.one("Service", "steersman-router-headless")["spec"]["clusterIP"] == "None"
 
 

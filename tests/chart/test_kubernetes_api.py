@@ -1,4 +1,4 @@
-"""What the router has of the Kubernetes API: as much as its values say, and nothing where they say nothing."""
+"""What routers and scalers have of the Kubernetes API: as much as values say, and nothing where they say nothing."""
 
 from __future__ import annotations
 
@@ -14,19 +14,30 @@ CRD = CHART / "crds" / "routingpolicies.yaml"
 
 
 def _router(*, policies: bool, discovery: str) -> Release:
-    return render({"router": {"policies": {"fromResources": policies}, "discovery": discovery}})
+    router = {
+        "policies": {"fromResources": policies},
+        "discovery": discovery,
+        "identity": {"watchKeys": False},
+    }
+    return render({"router": router})
 
 
-def _kubernetes(release: Release) -> dict[str, Any]:
+def _scaled(discovery: str) -> Release:
+    return render(
+        {"router": {"discovery": discovery}, "tierDefaults": {"autoscaling": {"keda": {"enabled": True}}}}
+    )
+
+
+def _kubernetes(release: Release, part: str = "router") -> dict[str, Any]:
     prefix = "STEERSMAN_KUBERNETES__"
-    environment = release.environment("steersman-router")
+    environment = release.environment(f"steersman-{part}")
     return {
         name.removeprefix(prefix): value for name, value in environment.items() if name.startswith(prefix)
     }
 
 
-def _api_server_allowed(release: Release) -> bool:
-    egress = release.one("NetworkPolicy", "steersman-router")["spec"]["egress"]
+def _api_server_allowed(release: Release, part: str = "router") -> bool:
+    egress = release.one("NetworkPolicy", f"steersman-{part}")["spec"]["egress"]
     return 6443 in [port["port"] for rule in egress for port in rule["ports"]]
 
 
@@ -37,7 +48,11 @@ def test_the_router_may_list_and_watch_what_it_uses_and_no_more(default: Release
     assert {(*rule["apiGroups"], *rule["resources"], *rule["verbs"]) for rule in role["rules"]} == {
         ("steersman.dev", "routingpolicies", "list", "watch"),
         ("discovery.k8s.io", "endpointslices", "list", "watch"),
+        ("", "secrets", "list", "watch"),
     }
+    assert [rule["resourceNames"] for rule in role["rules"] if rule["resources"] == ["secrets"]] == [
+        ["steersman-keys"]
+    ]
     assert binding["roleRef"]["name"] == "steersman-router"
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": "steersman-router", "namespace": "models"}
@@ -73,6 +88,32 @@ def test_a_router_that_uses_nothing_of_it_gets_no_token_no_role_and_no_way_there
     assert release.pod("steersman-router")["automountServiceAccountToken"] is False
     assert not _api_server_allowed(release)
     assert _kubernetes(release) == {}
+
+
+def test_the_scaler_may_list_and_watch_where_routers_are_and_no_more() -> None:
+    release = _scaled("endpointslices")
+
+    (rule,) = release.one("Role", "steersman-scaler")["rules"]
+    assert rule == {
+        "apiGroups": ["discovery.k8s.io"],
+        "resources": ["endpointslices"],
+        "verbs": ["list", "watch"],
+    }
+    assert release.one("RoleBinding", "steersman-scaler")["subjects"][0]["name"] == "steersman-scaler"
+    assert release.pod("steersman-scaler")["automountServiceAccountToken"] is True
+    assert _kubernetes(release, "scaler") == {"NAMESPACE": "models", "ENDPOINT_SLICES": "true"}
+    assert _api_server_allowed(release, "scaler")
+
+
+def test_a_scaler_that_asks_dns_gets_no_token_no_role_and_no_way_to_the_api_server() -> None:
+    release = _scaled("dns")
+
+    assert "steersman-scaler" not in release.names("Role")
+    assert release.pod("steersman-scaler")["automountServiceAccountToken"] is False
+    assert _kubernetes(release, "scaler") == {}
+    assert not _api_server_allowed(release, "scaler")
+    target = release.environment("steersman-scaler")["STEERSMAN_ROUTERS__TARGET"]
+    assert target == "dns:///steersman-router-headless:9000"
 
 
 @pytest.mark.parametrize(("discovery", "scheme"), [("dns", "dns"), ("endpointslices", "k8s")])

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from chart import kubernetes_schemas
-from chart.rendering import Manifest, Release, render
+from chart.rendering import CHART, Manifest, Release, render
 
 _NAME = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 
@@ -74,6 +74,30 @@ def test_ports_that_services_name_exist_in_their_pods(release: Release) -> None:
         container = release.container(service["metadata"]["name"].removesuffix("-headless"))
         named = {port["name"] for port in container["ports"]}
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= named
+
+
+def test_selectors_hold_nothing_that_an_upgrade_changes(release: Release) -> None:
+    """Kubernetes lets nobody change the selector of a Deployment."""
+    identity = {"name", "instance", "component"}
+    for manifest in release.of("Deployment"):
+        labels = {key.rpartition("/")[2] for key in manifest["spec"]["selector"]["matchLabels"]}
+        assert labels - {"tier"} == identity
+
+
+def test_a_new_version_of_the_chart_alone_restarts_nothing(release: Release) -> None:
+    for manifest in release.of("Deployment"):
+        template = manifest["spec"]["template"]["metadata"]
+        assert {"helm.sh/chart", "app.kubernetes.io/version"}.isdisjoint(template["labels"])
+        # Envoy's files say nothing of the version: what they hold changes with the settings alone.
+        assert not any("checksum" in key for key in template["annotations"] if key != "checksum/envoy")
+
+
+def test_every_template_says_something_in_some_variant(releases: dict[str, Release]) -> None:
+    folder = CHART / "templates"
+    written = {str(path.relative_to(folder)) for path in folder.rglob("*.yaml")}
+
+    said = frozenset().union(*(release.sources for release in releases.values()))
+    assert written - said == {"checks.yaml"}  # which only refuses
 
 
 def test_no_resource_of_a_kind_that_a_plain_cluster_lacks_is_in_a_first_install(default: Release) -> None:

@@ -95,6 +95,7 @@ def test_what_comes_from_outside_is_callers_keda_and_prometheus(everything: Rele
 def test_what_goes_outside_is_names_spans_the_api_server_and_engines(everything: Release) -> None:
     outside = _arrows(everything, "egress") - _ARROWS
     names = {arrow for arrow in outside if arrow[2] == 53}
+    elsewhere = ("anywhere", "any namespace")  # pods are no addresses to every network plugin
 
     assert {arrow[:2] for arrow in names} == {
         (each, "DNS") for each in ("router", "backend", "classifier", "scaler", "controller", "test")
@@ -104,8 +105,9 @@ def test_what_goes_outside_is_names_spans_the_api_server_and_engines(everything:
             (each, "any namespace", 4318)
             for each in ("router", "backend", "classifier", "scaler", "controller")
         ),
-        *((each, "anywhere", port) for each in ("router", "controller") for port in (443, 6443)),
-        ("backend", "anywhere", 8001),  # the engine of tier strong, which stands elsewhere
+        *((each, "anywhere", port) for each in ("router", "scaler", "controller") for port in (443, 6443)),
+        *(("backend", where, 8001) for where in elsewhere),  # the engine of tier strong
+        ("router", "any namespace", 443),  # the hosted tier; anywhere is above
     }
 
 

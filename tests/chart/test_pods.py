@@ -8,7 +8,7 @@ import pytest
 
 from chart.rendering import Release, nested, render
 
-_OWN = ("router", "backend", "scaler", "controller")
+_OWN = ("router", "backend-weak", "backend-strong", "scaler", "controller")
 
 
 def _containers(pod: Any) -> list[Any]:
@@ -42,9 +42,10 @@ def test_every_pod_meets_pod_securitys_restricted_profile(release: Release) -> N
 
 
 def test_tokens_of_the_api_server_go_only_to_who_speaks_to_it(everything: Release, default: Release) -> None:
-    for release in (everything, default):
+    speaking = {"steersman-controller", "steersman-router"}
+    for release, who in ((everything, speaking | {"steersman-scaler"}), (default, speaking)):
         with_token = {name for name, pod in release.pods() if pod["automountServiceAccountToken"]}
-        assert with_token == {"steersman-controller", "steersman-router"}
+        assert with_token == who
     assert all(
         account["automountServiceAccountToken"] is False for account in everything.of("ServiceAccount")
     )
@@ -73,12 +74,29 @@ def test_every_container_of_a_deployment_is_probed(release: Release) -> None:
             assert {"startupProbe", "livenessProbe"} <= sidecar.keys()
 
 
-def test_our_own_processes_and_triton_are_probed_by_grpc(everything: Release) -> None:
-    for component, port in [(component, 9000) for component in _OWN] + [("classifier", 8001)]:
-        name = f"steersman-{component}" + ("-weak" if component == "backend" else "")
-        container = everything.container(name)
-        assert container["startupProbe"]["grpc"]["port"] == port
-        assert container["readinessProbe"]["grpc"]["port"] == port
+@pytest.mark.parametrize("name", _OWN)
+def test_our_own_processes_are_probed_by_grpc_at_a_port_that_callers_do_not_use(
+    everything: Release, name: str
+) -> None:
+    container = everything.container(f"steersman-{name}")
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert len(set(ports.values())) == len(ports)
+    told = everything.environment(f"steersman-{name}")["STEERSMAN_HEALTH__ADDRESS"]
+    assert told == f"0.0.0.0:{ports['health']}"
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["grpc"]["port"] == ports["health"]
+        assert "httpGet" not in container[probe]
+
+
+def test_no_service_leads_to_the_port_for_health(everything: Release) -> None:
+    ports = {port["targetPort"] for each in everything.of("Service") for port in each["spec"]["ports"]}
+    assert not {"health", 9091} & ports
+
+
+def test_triton_is_probed_by_grpc(everything: Release) -> None:
+    container = everything.container("steersman-classifier")
+    assert container["startupProbe"]["grpc"]["port"] == 8001
+    assert container["readinessProbe"]["grpc"]["port"] == 8001
 
 
 def test_readiness_follows_what_a_restart_would_not_bring_back(everything: Release) -> None:
@@ -88,6 +106,7 @@ def test_readiness_follows_what_a_restart_would_not_bring_back(everything: Relea
         container = everything.container(f"steersman-{name}")
         assert container["readinessProbe"]["grpc"]["service"] == service
         assert "service" not in container["livenessProbe"]["grpc"]
+        assert "service" not in container["startupProbe"]["grpc"]
 
 
 def test_the_grace_period_holds_the_time_to_be_forgotten_and_the_time_to_drain(release: Release) -> None:
@@ -141,7 +160,9 @@ def test_evictions_take_one_pod_at_a_time(release: Release) -> None:
     assert budgets == dict.fromkeys(release.names("Deployment"), 1)
 
 
-@pytest.mark.parametrize("component", ["router", "classifier", "redis", "tierDefaults", "tiers.weak"])
+@pytest.mark.parametrize(
+    "component", ["router", "classifier", "redis", "scaler", "controller", "tierDefaults", "tiers.weak"]
+)
 def test_each_workload_can_be_placed_and_extended_on_its_own(component: str) -> None:
     options = {
         "podLabels": {"a": "b"},
@@ -160,7 +181,8 @@ def test_each_workload_can_be_placed_and_extended_on_its_own(component: str) -> 
         "serviceAccount": {"annotations": {"role": "r"}},
     }
     name = {"tierDefaults": "backend-weak", "tiers.weak": "backend-weak"}.get(component, component)
-    release = render(nested(component, options))
+    scaled = nested("router.autoscaling.keda.enabled", value=True) if component == "scaler" else {}
+    release = render({**scaled, **nested(component, options)})
     deployment = release.one("Deployment", f"steersman-{name}")
     pod = deployment["spec"]["template"]["spec"]
 

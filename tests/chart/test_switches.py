@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
+import pytest
 import yaml
 
 from chart.rendering import CHART, Release, render
@@ -23,6 +25,31 @@ def test_a_first_install_has_none_of_them(default: Release) -> None:
     assert default.of(*off) == []
     assert "steersman-dashboard" not in default.names("ConfigMap")
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in default.environment("steersman-router")
+
+
+@pytest.mark.parametrize(
+    ("switch", "more", "brings"),
+    [
+        ("ingress", {}, {("Ingress", "router")}),
+        ("httpRoute", {"parentRefs": [{"name": "gateway"}]}, {("HTTPRoute", "router")}),
+        ("grpcRoute", {"parentRefs": [{"name": "gateway"}]}, {("GRPCRoute", "router")}),
+        ("serviceMonitor", {}, {("ServiceMonitor", ""), ("PodMonitor", "engines-metrics")}),
+        ("prometheusRule", {}, {("PrometheusRule", "")}),
+        ("dashboard", {}, {("ConfigMap", "dashboard")}),
+    ],
+)
+def test_one_value_brings_each_of_them_and_nothing_else(
+    default: Release, switch: str, more: dict[str, Any], brings: set[tuple[str, str]]
+) -> None:
+    release = render({switch: {"enabled": True, **more}})
+
+    new = _names(release) - _names(default)
+    assert new == {(kind, f"steersman-{name}".removesuffix("-")) for kind, name in brings}
+    assert _names(default) <= _names(release)
+
+
+def _names(release: Release) -> set[tuple[str, str]]:
+    return {(each["kind"], each["metadata"]["name"]) for each in release.manifests}
 
 
 def test_ways_in_lead_to_the_port_that_speaks_their_protocol(everything: Release) -> None:
@@ -128,3 +155,5 @@ def test_the_chart_and_its_application_have_the_version_of_the_code() -> None:
 
     assert f'__version__ = "{chart["version"]}"' in code
     assert chart["appVersion"] == chart["version"]
+    example = yaml.safe_load((CHART / "values-gpu.yaml").read_text())
+    assert example["classifier"]["image"]["tag"] == f"{chart['appVersion']}-gpu"

@@ -16,6 +16,8 @@ from steersman.identity import certificates
 from steersman.identity.shown import Peer
 
 FOLDER = "/etc/steersman-tls"
+MADE = {"steersman-cache", "steersman-keys", "steersman-first-key"}
+"""Secrets that the chart makes in any case."""
 SECRETS = {
     component: f"my-{component}"
     for component in ("router", "backend", "classifier", "redis", "scaler", "controller", "client")
@@ -38,7 +40,7 @@ def decoded(release: Release, name: str) -> dict[str, bytes]:
 
 
 def test_by_default_there_is_nothing_of_it(default: Release) -> None:
-    assert default.names("Secret") == {"steersman-cache"}
+    assert default.names("Secret") == MADE
     for name, pod in default.pods():
         assert "tls" not in {volume["name"] for volume in pod.get("volumes", [])}, name
     assert not [each for each in default.environment("steersman-router") if "TLS" in each]
@@ -51,7 +53,8 @@ def test_every_pod_has_its_own_certificate_and_can_read_it(private: Release) -> 
         (volume,) = (each for each in pod["volumes"] if each["name"] == "tls")
         secret = volume["secret"]["secretName"]
         assert secret == ("steersman-client-tls" if name == "steersman-test" else f"{name}-tls")
-        (mount,) = (each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "tls")
+        speaks = (pod["initContainers"] if name == "steersman-classifier" else pod["containers"])[0]
+        (mount,) = (each for each in speaks["volumeMounts"] if each["name"] == "tls")
         assert mount == {"name": "tls", "mountPath": FOLDER, "readOnly": True}
         seen.add(secret)
     assert seen | {"steersman-cache", "steersman-ca"} == private.names("Secret")
@@ -65,6 +68,7 @@ def test_every_pod_has_its_own_certificate_and_can_read_it(private: Release) -> 
         ("router", "steersman-router-headless"),
         ("router", "steersman-router-headless.models.svc.cluster.local"),
         ("router", "localhost"),
+        ("redis", "localhost"),
         ("backend-weak", "steersman-backend-weak"),
         ("classifier", "steersman-classifier"),
         ("redis", "steersman-redis"),
@@ -100,14 +104,21 @@ def test_our_processes_are_told_of_the_folder_and_of_who_may_call(private: Relea
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_kubelet_asks_over_https_what_it_asks_over_grpc_otherwise(private: Release, name: str) -> None:
+def test_kubelet_asks_over_https_what_it_asks_by_grpc_otherwise(private: Release, name: str) -> None:
     plain = render({"tierDefaults": {"autoscaling": {"keda": {"enabled": True}}}})
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         asked = private.container(f"steersman-{name}")[probe]
-        service = plain.container(f"steersman-{name}")[probe]["grpc"].get("service")
+        otherwise = plain.container(f"steersman-{name}")[probe]
+        service = otherwise["grpc"].get("service")
         path = f"/healthz?service={service}" if service else "/healthz"
-        assert asked["httpGet"] == {"path": path, "port": "metrics", "scheme": "HTTPS"}
-        assert "grpc" not in asked
+        https = {"path": path, "port": "metrics", "scheme": "HTTPS"}
+        assert asked == {"httpGet": https, **{key: otherwise[key] for key in otherwise if key != "grpc"}}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_no_port_is_in_the_clear_for_kubelet(private: Release, name: str) -> None:
+    assert "STEERSMAN_HEALTH__ADDRESS" not in private.environment(f"steersman-{name}")
+    assert "health" not in {port["name"] for port in private.container(f"steersman-{name}")["ports"]}
 
 
 def test_callers_need_no_certificate_unless_it_is_said() -> None:
@@ -116,9 +127,7 @@ def test_callers_need_no_certificate_unless_it_is_said() -> None:
     assert release.environment("steersman-backend-weak")["STEERSMAN_TLS__VERIFY_CLIENTS"] == "true"
 
 
-def test_triton_and_redis_speak_nothing_else(private: Release) -> None:
-    triton = private.container("steersman-classifier")["args"]
-    assert {"--grpc-use-ssl-mutual=true", "--http-address=127.0.0.1"} <= set(triton)
+def test_redis_speaks_nothing_else(private: Release) -> None:
     redis = private.container("steersman-redis")["args"]
     assert redis[redis.index("--port") + 1] == "0"
     assert redis[redis.index("--tls-port") + 1] == "6379"
@@ -138,11 +147,12 @@ def test_keda_shows_a_certificate_and_checks_the_scalers(private: Release) -> No
     assert trigger["metadata"]["enableTLS"] == "true"
 
 
-def test_prometheus_reads_ours_by_tls_and_tritons_in_the_clear(private: Release) -> None:
-    (ours,) = private.one("ServiceMonitor", "steersman")["spec"]["endpoints"]
-    assert (ours["scheme"], ours["tlsConfig"]["serverName"]) == ("https", "steersman-metrics")
-    (tritons,) = private.one("ServiceMonitor", "steersman-classifier")["spec"]["endpoints"]
-    assert "scheme" not in tritons
+def test_prometheus_reads_everything_by_tls(private: Release) -> None:
+    (pods,) = private.one("ServiceMonitor", "steersman")["spec"]["endpoints"]
+    (engines,) = private.one("PodMonitor", "steersman-engines-metrics")["spec"]["podMetricsEndpoints"]
+    for read in (pods, engines):
+        assert (read["scheme"], read["tlsConfig"]["serverName"]) == ("https", "steersman-metrics")
+    assert private.names("ServiceMonitor") == {"steersman"}
 
 
 def test_an_ingress_is_told_to_speak_tls_to_the_router(private: Release) -> None:
@@ -176,7 +186,7 @@ def with_tls(source: str, **more: Any) -> dict[str, Any]:
 
 def test_secrets_of_ones_own_are_mounted_and_none_is_made() -> None:
     release = render(with_tls("secrets", secrets=SECRETS))
-    assert release.names("Secret") == {"steersman-cache"}
+    assert release.names("Secret") == MADE
     for name, secret in (("steersman-router", "my-router"), ("steersman-backend-weak", "my-backend")):
         (volume,) = (each for each in release.pod(name)["volumes"] if each["name"] == "tls")
         assert volume["secret"]["secretName"] == secret
@@ -197,7 +207,7 @@ def test_without_cert_manager_in_the_cluster_it_is_said() -> None:
 def test_cert_manager_is_asked_for_each_holder_by_an_issuer_of_our_own() -> None:
     release = render(with_tls("certManager", certManager={"check": False}))
     assert release.names("Issuer") == {"steersman-ca", "steersman-ca-itself"}
-    assert release.names("Secret") == {"steersman-cache"}
+    assert release.names("Secret") == MADE
     router = release.one("Certificate", "steersman-router")["spec"]
     assert router["secretName"] == "steersman-router-tls"
     assert "steersman-router-headless" in router["dnsNames"]
@@ -209,7 +219,7 @@ def test_cert_manager_is_asked_for_each_holder_by_an_issuer_of_our_own() -> None
         for volume in pod["volumes"]
         if "secret" in volume
     }
-    assert mounted <= {each["spec"]["secretName"] for each in release.of("Certificate")}
+    assert mounted - {"steersman-keys"} <= {each["spec"]["secretName"] for each in release.of("Certificate")}
 
 
 def test_or_by_an_issuer_of_yours() -> None:

@@ -26,8 +26,9 @@ def _objects(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, schema
         for key, child in schema["properties"].items():
             yield from _objects(child, f"{path}.{key}")
-    if isinstance(schema.get("additionalProperties"), dict):
-        yield from _objects(schema["additionalProperties"], f"{path}.*")
+    for key in ("additionalProperties", "items"):
+        if isinstance(schema.get(key), dict):
+            yield from _objects(schema[key], f"{path}.*")
 
 
 def _leaves(values: Any, path: str = "") -> Iterator[str]:
@@ -57,6 +58,15 @@ def test_every_value_of_the_defaults_is_in_the_schema_and_documented() -> None:
         return named or keys[1] in inherited
 
     assert [path for path in _leaves(_VALUES) if not covered(path)] == []
+
+
+def test_every_documented_value_is_read_by_a_template() -> None:
+    templates = "".join(path.read_text() for path in (CHART / "templates").rglob("*.*"))
+    readme = (CHART / "README.md").read_text()
+    documented = re.findall(r"^\| `[\w.]*?(\w+)` \|", readme, re.MULTILINE)
+
+    assert len(documented) > 100
+    assert [name for name in documented if not re.search(rf'(\.|"){name}\b', templates)] == []
 
 
 @pytest.mark.parametrize(
@@ -122,6 +132,10 @@ def test_a_value_that_is_none_is_refused(path: str, value: object, sentence: str
         ),
         (nested("policies.Auto", {"tiers": ["weak"]}), "policies.Auto: a policy's name has at most 63"),
         (
+            nested("policies.auto.tiers", ["weak", "weak"]),
+            "policies.auto: tier weak is there twice, so nobody could say from which score on it answers",
+        ),
+        (
             nested("tiers.strong.enabled", value=False),
             "policies.auto: tier strong does not exist or is not enabled",
         ),
@@ -155,6 +169,10 @@ def test_a_value_that_is_none_is_refused(path: str, value: object, sentence: str
         (nested("redis.replicas", 2), "redis.replicas: a second Redis of this chart would be another cache"),
         (nested("httpRoute.enabled", value=True), "httpRoute: a route belongs to a gateway"),
         (nested("router.settings.GRPC__ADDRESS", "x"), "router.settings: GRPC__ADDRESS belongs to the chart"),
+        (
+            nested("defaults.settings.HEALTH__ADDRESS", "x"),
+            "defaults.settings: HEALTH__ADDRESS belongs to the chart",
+        ),
         (nested("router.settings.log", "x"), "router.settings: log is no name of a setting"),
     ],
 )
@@ -192,7 +210,7 @@ def test_the_cache_key_is_made_once_for_all_routers(default: Release) -> None:
 def test_a_cache_key_of_ones_own_is_used() -> None:
     release = render(nested("cache.hmacKey", {"existingSecret": "mine", "key": "k"}))
 
-    assert release.of("Secret") == []
+    assert "steersman-cache" not in release.names("Secret")
     reference = release.environment("steersman-router")["STEERSMAN_CACHE__HMAC_KEY"]
     assert reference == {"secretKeyRef": {"name": "mine", "key": "k"}}
 

@@ -4,6 +4,10 @@ engine while it is written.
 */}}
 {{- define "steersman.engine" -}}
 {{- $engine := .values.engine -}}
+{{- $asked := dict "httpGet" (dict "path" $engine.healthPath "port" "engine") -}}
+{{- if .root.Values.tls.enabled -}}
+{{- $asked = dict "httpGet" (dict "path" $engine.healthPath "port" (include "steersman.engineHealthPort" . | int) "scheme" "HTTPS") -}}
+{{- end -}}
 - name: engine
   image: {{ include "steersman.image" (dict "root" .root "image" $engine.image) }}
   imagePullPolicy: {{ .root.Values.image.pullPolicy }}
@@ -18,19 +22,22 @@ engine while it is written.
     {{- toYaml . | nindent 4 }}
   {{- end }}
   ports:
-    - {name: engine, containerPort: {{ int $engine.port }}}
+    - {name: engine, containerPort: {{ include "steersman.enginePort" (dict "root" .root "engine" $engine) }}}
   env:
+    - {name: ENGINE_HOST, value: {{ include "steersman.engineHost" .root }}}
     - {name: HOME, value: /tmp}
+    {{- /* The image knows no name of the user, and PyTorch does not start without one. */}}
+    - {name: USER, value: engine}
     {{- with $engine.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   startupProbe:
-    httpGet: {path: {{ $engine.healthPath }}, port: engine}
+    {{- toYaml $asked | nindent 4 }}
     periodSeconds: 5
     timeoutSeconds: 3
     failureThreshold: {{ div (add $engine.startupSeconds 4) 5 }}
   livenessProbe:
-    httpGet: {path: {{ $engine.healthPath }}, port: engine}
+    {{- toYaml $asked | nindent 4 }}
     periodSeconds: 10
     timeoutSeconds: 10
     failureThreshold: 6
@@ -47,6 +54,16 @@ engine while it is written.
     {{- with $engine.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+{{- end -}}
+
+{{/* Where an engine listens: where hops are private, on its pod's loopback, and Envoy speaks for it. */}}
+{{- define "steersman.engineHost" -}}
+{{- .Values.tls.enabled | ternary "127.0.0.1" "0.0.0.0" -}}
+{{- end -}}
+
+{{/* Port of the pod where its metrics are. Takes root and engine. */}}
+{{- define "steersman.enginePort" -}}
+{{- .root.Values.tls.enabled | ternary (include "steersman.engineMetricsPort" .) (int .engine.port | toString) -}}
 {{- end -}}
 
 {{- define "steersman.engineVolumes" -}}

@@ -66,6 +66,9 @@ Takes root, component, and for a backend tier; gives JSON, to which the caller a
 {{- $first := splitList "/" .image.repository | first -}}
 {{- $own := and (contains "/" .image.repository) (or (contains "." $first) (contains ":" $first)) -}}
 {{- $name := $own | ternary .image.repository (printf "%s/%s" (trimSuffix "/" .root.Values.image.registry) .image.repository) -}}
+{{- with .root.Values.image.mirror -}}
+{{- $name = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^[^/]*[.:][^/]*/" $name "") -}}
+{{- end -}}
 {{- if .image.digest -}}
 {{- printf "%s@%s" $name .image.digest -}}
 {{- else -}}

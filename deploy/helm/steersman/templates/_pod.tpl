@@ -1,6 +1,7 @@
 {{/*
-A Deployment. Takes a part and, as YAML: main (the container without what all have), and perhaps sidecars and volumes;
-startupSeconds; gpus, whether its pods hold any; token, whether it speaks to the Kubernetes API.
+A Deployment. Takes a part and, as YAML: main (the container without what all have), and perhaps sidecars, volumes and
+annotations; startupSeconds; gpus, whether its pods hold any; token, whether it speaks to the Kubernetes API; noTls, whether its
+certificates are for a sidecar alone.
 */}}
 {{- define "steersman.deployment" -}}
 {{- $values := .values -}}
@@ -28,6 +29,9 @@ spec:
         {{- mergeOverwrite (deepCopy .root.Values.commonLabels) $values.podLabels .selector | toYaml | nindent 8 }}
       annotations:
         kubectl.kubernetes.io/default-container: {{ .component }}
+        {{- with .annotations }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- with $values.podAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -68,7 +72,7 @@ spec:
           volumeMounts:
             - name: tmp
               mountPath: /tmp
-            {{- if .root.Values.tls.enabled }}
+            {{- if and .root.Values.tls.enabled (not .noTls) }}
             - name: tls
               mountPath: {{ include "steersman.tlsFolder" .root }}
               readOnly: true
@@ -120,9 +124,11 @@ rollingUpdate:
 {{- define "steersman.podSecurity" -}}
 securityContext:
   runAsNonRoot: true
-  runAsUser: {{ int .Values.runAsUser }}
-  runAsGroup: {{ int .Values.runAsUser }}
-  fsGroup: {{ int .Values.runAsUser }}
+  {{- with .Values.runAsUser }}
+  runAsUser: {{ int64 . }}
+  runAsGroup: {{ int64 . }}
+  fsGroup: {{ int64 . }}
+  {{- end }}
   seccompProfile:
     type: RuntimeDefault
 {{- end -}}
@@ -185,6 +191,7 @@ Environment of one of the product's processes. Takes a part, settings (a dict of
       (dict "LOG__LEVEL" $log.level "LOG__FORMAT" $log.format "GRPC__DRAIN_SECONDS" .values.drain.seconds)
       (include "steersman.tlsSettings" . | fromJson)
       .settings .values.settings -}}
+{{- with include "steersman.healthPort" . }}{{ $_ := set $settings "HEALTH__ADDRESS" (print "0.0.0.0:" .) }}{{ end -}}
 env:
   {{- range $name, $value := $settings }}
   - name: STEERSMAN_{{ $name }}
@@ -227,21 +234,47 @@ env:
 {{- end -}}
 
 {{/*
-Native gRPC probes, or with TLS, which those do not speak, the same questions over HTTPS. Takes root, port, startupSeconds, and
-the service that readiness asks for.
+A container of one of the product's processes, without what all containers have: ports, environment, probes. Takes a part,
+settings and variables as `steersman.env` does, perhaps ports (a dict of those besides, by name) and ready (the service that
+readiness asks for).
 */}}
-{{- define "steersman.grpcProbes" -}}
-{{- $live := dict "grpc" (dict "port" .port) -}}
-{{- $ready := dict "grpc" (merge (dict "port" .port) (empty .ready | ternary dict (dict "service" .ready))) -}}
-{{- if .root.Values.tls.enabled -}}
-{{- $live = dict "httpGet" (dict "path" "/healthz" "port" "metrics" "scheme" "HTTPS") -}}
-{{- $ready = dict "httpGet" (dict "path" (print "/healthz" (empty .ready | ternary "" (print "?service=" .ready))) "port" "metrics" "scheme" "HTTPS") -}}
+{{- define "steersman.process" -}}
+ports:
+  - {name: grpc, containerPort: 9000}
+  {{- range $name, $port := .ports }}
+  - {name: {{ $name }}, containerPort: {{ $port }}}
+  {{- end }}
+  - {name: metrics, containerPort: 9090}
+  {{- with include "steersman.healthPort" . }}
+  - {name: health, containerPort: {{ . }}}
+  {{- end }}
+{{ include "steersman.env" . }}
+{{ include "steersman.probes" . }}
+{{- end -}}
+
+{{/* Where kubelet asks by gRPC. Those probes speak no TLS: where hops do there is no such port, as none is in the clear. */}}
+{{- define "steersman.healthPort" -}}
+{{- if not .root.Values.tls.enabled }}9091{{ end -}}
+{{- end -}}
+
+{{/*
+Native gRPC probes at the port of health, where no call of others waits before them or has them cancelled; with TLS the same
+questions by HTTPS, at the port of the metrics. Takes root, and ready.
+*/}}
+{{- define "steersman.probes" -}}
+{{- $live := dict "httpGet" (dict "path" "/healthz" "port" "metrics" "scheme" "HTTPS") -}}
+{{- $ready := deepCopy $live -}}
+{{- with .ready }}{{ $_ := set $ready.httpGet "path" (print "/healthz?service=" .) }}{{ end -}}
+{{- with include "steersman.healthPort" . -}}
+{{- $live = dict "grpc" (dict "port" (int .)) -}}
+{{- $ready = deepCopy $live -}}
+{{- with $.ready }}{{ $_ := set $ready.grpc "service" . }}{{ end -}}
 {{- end -}}
 startupProbe:
   {{- toYaml $live | nindent 2 }}
   periodSeconds: 2
   timeoutSeconds: 2
-  failureThreshold: {{ div (add .startupSeconds 1) 2 }}
+  failureThreshold: 30
 readinessProbe:
   {{- toYaml $ready | nindent 2 }}
   periodSeconds: 5

@@ -40,19 +40,42 @@ subjects:
 {{- if eq .Values.router.discovery "endpointslices" -}}
 {{- $rules = append $rules (dict "apiGroups" (list "discovery.k8s.io") "resources" (list "endpointslices") "verbs" $reads) -}}
 {{- end -}}
-{{- with .Values.router.identity -}}
-{{- if and .keysSecret .watchKeys -}}
-{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "secrets") "resourceNames" (list .keysSecret) "verbs" $reads) -}}
-{{- end -}}
+{{- $keys := include "steersman.keysSecret" . -}}
+{{- if and $keys .Values.router.identity.watchKeys -}}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "secrets") "resourceNames" (list $keys) "verbs" $reads) -}}
 {{- end -}}
 {{- with $rules -}}
 {{- toYaml . -}}
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty where the chart makes a first key: where callers are told apart, and nobody said by what. */}}
+{{- define "steersman.firstKey" -}}
+{{- with .Values.router.identity -}}
+{{- if and .enabled (not (or .keysSecret .serviceAccounts.rules .certificates)) -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Name of the Secret with the file of API keys; empty where there is none. */}}
+{{- define "steersman.keysSecret" -}}
+{{- .Values.router.identity.keysSecret | default (include "steersman.firstKey" . | empty | ternary "" (printf "%s-keys" (include "steersman.fullname" .))) -}}
+{{- end -}}
+
+{{/* Name of the Secret with the first key itself. */}}
+{{- define "steersman.firstKeySecret" -}}
+{{- include "steersman.fullname" . }}-first-key
+{{- end -}}
+
+{{/* Not empty where the API server reviews tokens: where they are taken, and no issuer's keys check them. */}}
+{{- define "steersman.reviewsTokens" -}}
+{{- with .Values.router.identity.serviceAccounts -}}
+{{- if and .rules (not .issuer.name) -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Not empty where a router asks the Kubernetes API for anything. */}}
 {{- define "steersman.routerAsks" -}}
-{{- if or (include "steersman.routerRules" .) .Values.router.identity.serviceAccounts.rules -}}yes{{- end -}}
+{{- if or (include "steersman.routerRules" .) (include "steersman.reviewsTokens" .) -}}yes{{- end -}}
 {{- end -}}
 
 {{/* How a router finds a Service's pods: the beginning of a target. */}}

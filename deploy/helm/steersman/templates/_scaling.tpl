@@ -5,8 +5,8 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Not empty where some part is scaled by KEDA. */}}
-{{- define "steersman.keda" -}}
+{{/* How the parts that can be scaled are: their `autoscaling`, as a JSON list. */}}
+{{- define "steersman.scaling" -}}
 {{- $root := . -}}
 {{- $parts := list (dict "root" $root "component" "router") -}}
 {{- if .Values.classifier.enabled -}}
@@ -15,9 +15,30 @@
 {{- range include "steersman.backends" . | fromJsonArray -}}
 {{- $parts = append $parts (dict "root" $root "component" "backend" "tier" .) -}}
 {{- end -}}
+{{- $found := list -}}
 {{- range $parts -}}
-{{- if (include "steersman.part" . | fromJson).values.autoscaling.keda.enabled -}}yes{{- end -}}
+{{- $found = append $found (include "steersman.part" . | fromJson).values.autoscaling -}}
 {{- end -}}
+{{- $found | toJson -}}
+{{- end -}}
+
+{{/* Not empty where some part is scaled by KEDA. */}}
+{{- define "steersman.keda" -}}
+{{- range include "steersman.scaling" . | fromJsonArray -}}
+{{- if .keda.enabled -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Not empty where the scaler runs: KEDA asks it, or Prometheus tells an HPA what it says. */}}
+{{- define "steersman.scaler" -}}
+{{- range include "steersman.scaling" . | fromJsonArray -}}
+{{- if or .keda.enabled (and .hpa.enabled .hpa.targetDemandPerReplica) -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the scaler calls a part. */}}
+{{- define "steersman.scaledPart" -}}
+{{- empty .tier | ternary .component (printf "tier/%s" .tier) -}}
 {{- end -}}
 
 {{/* The autoscaler of a part, if it has one. */}}
@@ -48,6 +69,17 @@ spec:
   metrics:
     {{- if $scaling.hpa.metrics }}
     {{- toYaml $scaling.hpa.metrics | nindent 4 }}
+    {{- else if $scaling.hpa.targetDemandPerReplica }}
+    - type: External
+      external:
+        metric:
+          name: steersman_demand
+          selector:
+            matchLabels:
+              part: {{ include "steersman.scaledPart" . | replace "/" "-" }}
+        target:
+          type: AverageValue
+          averageValue: {{ include "steersman.text" $scaling.hpa.targetDemandPerReplica | quote }}
     {{- else }}
     - type: Resource
       resource:
@@ -75,7 +107,9 @@ spec:
   minReplicaCount: {{ int $scaling.minReplicas }}
   maxReplicaCount: {{ int $scaling.maxReplicas }}
   pollingInterval: {{ int $scaling.keda.pollingInterval }}
+  {{- if eq (int $scaling.minReplicas) 0 }}
   cooldownPeriod: {{ int $scaling.keda.cooldownPeriod }}
+  {{- end }}
   fallback:
     failureThreshold: {{ int $scaling.keda.fallback.failureThreshold }}
     replicas: {{ int $scaling.keda.fallback.replicas }}
@@ -93,7 +127,7 @@ spec:
       {{- end }}
       metadata:
         scalerAddress: {{ include "steersman.fullname" .root }}-scaler.{{ .root.Release.Namespace }}.svc:9000
-        part: {{ empty .tier | ternary .component (printf "tier/%s" .tier) }}
+        part: {{ include "steersman.scaledPart" . }}
         {{- if .root.Values.tls.enabled }}
         enableTLS: "true"
         {{- end }}

@@ -11,7 +11,7 @@ for KEDA, Prometheus and `helm test`.
 {{- $components := list "router" "client" -}}
 {{- if .Values.classifier.enabled }}{{ $components = append $components "classifier" }}{{ end -}}
 {{- if .Values.redis.enabled }}{{ $components = append $components "redis" }}{{ end -}}
-{{- if include "steersman.keda" . }}{{ $components = append $components "scaler" }}{{ end -}}
+{{- if include "steersman.scaler" . }}{{ $components = append $components "scaler" }}{{ end -}}
 {{- if include "steersman.controlled" . }}{{ $components = append $components "controller" }}{{ end -}}
 {{- $holders := list -}}
 {{- range $components -}}
@@ -33,7 +33,7 @@ for KEDA, Prometheus and `helm test`.
 
 {{/*
 DNS names of a holder, as a JSON list: those of its Services, and one that all have for Prometheus, which reaches pods by
-their addresses. A router is also what `kubectl port-forward` makes of it. Takes root, component and name.
+their addresses. A router is also what `kubectl port-forward` makes of it, and so is Redis, for `steersman captures`. Takes root, component and name.
 */}}
 {{- define "steersman.tlsNames" -}}
 {{- $namespace := .root.Release.Namespace -}}
@@ -44,7 +44,7 @@ their addresses. A router is also what `kubectl port-forward` makes of it. Takes
 {{- $names = concat $names (list . (printf "%s.%s" . $namespace) (printf "%s.%s.svc" . $namespace) (printf "%s.%s.svc.cluster.local" . $namespace)) -}}
 {{- end -}}
 {{- $names = append $names (include "steersman.tlsMetricsName" .root) -}}
-{{- if eq .component "router" }}{{ $names = append $names "localhost" }}{{ end -}}
+{{- if has .component (list "router" "redis") }}{{ $names = append $names "localhost" }}{{ end -}}
 {{- $names | toJson -}}
 {{- end -}}
 
@@ -69,28 +69,15 @@ their addresses. A router is also what `kubectl port-forward` makes of it. Takes
 {{- $settings | toJson -}}
 {{- end -}}
 
-{{/* Triton reads its certificate once: kubelet restarts it when there is another. It has no TLS for HTTP, which is its own. */}}
-{{- define "steersman.tritonProbes" -}}
-{{- $folder := include "steersman.tlsFolder" .root -}}
-{{- $ask := "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/%s', timeout=3)" -}}
-startupProbe:
-  exec:
-    command: [sh, -c, "cp -f {{ $folder }}/tls.crt /tmp/served.crt && exec python3 -c \"$0\"", {{ printf $ask "ready" | quote }}]
-  periodSeconds: 2
-  timeoutSeconds: 5
-  failureThreshold: {{ div (add .startupSeconds 1) 2 }}
-readinessProbe:
-  exec:
-    command: [python3, -c, {{ printf $ask "ready" | quote }}]
-  periodSeconds: 10
-  timeoutSeconds: 5
-  failureThreshold: 2
-livenessProbe:
-  exec:
-    command: [sh, -c, "cmp -s {{ $folder }}/tls.crt /tmp/served.crt && exec python3 -c \"$0\"", {{ printf $ask "live" | quote }}]
-  periodSeconds: 20
-  timeoutSeconds: 10
-  failureThreshold: 3
+{{/* How Prometheus reads metrics where hops are private. */}}
+{{- define "steersman.scrapedByTls" -}}
+{{- $client := include "steersman.tlsSecret" (dict "root" . "component" "client" "name" (printf "%s-client" (include "steersman.fullname" .))) -}}
+scheme: https
+tlsConfig:
+  serverName: {{ include "steersman.tlsMetricsName" . }}
+  ca: {secret: {name: {{ $client }}, key: ca.crt}}
+  cert: {secret: {name: {{ $client }}, key: tls.crt}}
+  keySecret: {name: {{ $client }}, key: tls.key}
 {{- end -}}
 
 {{/* Redis reads its certificate again when it is told to. Runs it with the arguments that follow. */}}
