@@ -42,15 +42,21 @@ async def grpc_unary(address: str, method: str, *, authorization: str = "") -> A
 
 
 @asynccontextmanager
-async def grpc_streaming(address: str, method: str) -> AsyncIterator[Streaming]:
-    """A method that answers with a stream, on a connection of its own."""
+async def grpc_streaming(address: str, method: str, *, only_first: bool = False) -> AsyncIterator[Streaming]:
+    """A method that answers with a stream, on a connection of its own; its messages, or the first and no more."""
     async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
         ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(method)
 
         async def call(request: bytes) -> list[bytes]:
             return [message async for message in ask(request, timeout=_SECONDS)]
 
-        yield call
+        async def begun(request: bytes) -> list[bytes]:
+            stream = ask(request, timeout=_SECONDS)
+            message = await stream.read()
+            stream.cancel()
+            return [message] if isinstance(message, bytes) else []
+
+        yield begun if only_first else call
 
 
 @asynccontextmanager

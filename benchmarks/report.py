@@ -8,15 +8,17 @@ from itertools import groupby
 from typing import Any
 
 import orjson
-from benchmarks.outcomes import Bar, Figure, Metric, Outcome
+from benchmarks.outcomes import Bar, Figure, Held, Metric, Outcome
 from rich.table import Table
 
 
 def figures(outcomes: Sequence[Outcome]) -> Table:
     """What was found, one row an outcome."""
-    result = Table(title="Medians of the rounds; a ratio is the median of the rounds' ratios")
+    result = Table(
+        title="Medians of the rounds; what is held against another is the median of the rounds' ratios or differences"
+    )
     result.add_column("measure")
-    for name in ("ours", "held against", "ratio", "bar"):
+    for name in ("ours", "held against", "ratio or difference", "bar"):
         result.add_column(name, justify="right")
     for title, group in groupby(outcomes, lambda outcome: outcome.title):
         for number, outcome in enumerate(group):
@@ -51,7 +53,7 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
         "unit": metric.value.strip(),
         "ours": outcome.ours.median(metric),
         "reference": outcome.reference.median(metric) if outcome.reference else None,
-        "ratio": outcome.ratio,
+        outcome.held.value: outcome.compared,
         "bar": asdict(outcome.bar) if outcome.bar else None,
         "cleared": outcome.cleared,
         "prompt_characters": asdict(outcome.prompts),
@@ -68,13 +70,20 @@ def _entry(outcome: Outcome) -> dict[str, Any]:
 
 
 def _cells(outcome: Outcome) -> list[str]:
-    reference, ratio = outcome.reference, outcome.ratio
+    reference = outcome.reference
     return [
         _value(outcome.ours.median(outcome.metric), outcome.metric),
         "" if reference is None else _value(reference.median(outcome.metric), outcome.metric),
-        "" if ratio is None else f"{ratio:.2f}",
+        _compared(outcome),
         _verdict(outcome.bar, cleared=outcome.cleared),
     ]
+
+
+def _compared(outcome: Outcome) -> str:
+    compared = outcome.compared
+    if compared is None:
+        return ""
+    return f"{compared:.2f}" if outcome.held is Held.RATIO else f"{compared:+.1f} {outcome.metric.value}"
 
 
 def _value(value: float, metric: Metric) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from benchmarks.cpu import CpuMeter, used
-from benchmarks.load import Load, closed_loop
+from benchmarks.load import Load, closed_loop, open_loop
 
 R = TypeVar("R")
 
@@ -49,6 +49,7 @@ class Sample:
         p50_ms: Median time of an answer.
         p99_ms: The time that one answer in a hundred exceeded.
         cpu_seconds: Processor time by process, this one's too.
+        resident_mib: Memory of this side's processes at its end.
     """
 
     count: int
@@ -57,6 +58,7 @@ class Sample:
     p50_ms: float
     p99_ms: float
     cpu_seconds: Mapping[str, float]
+    resident_mib: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -79,6 +81,7 @@ class Side(Generic[R]):
         questions: What is asked, without end.
         units: What an answer counts for; 0 when it is wrong.
         processes: Ids, by name, of those whose processor time is this side's.
+        replicas: Servers that share the questions; a closed loop has as many streams for each of them.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Side(Generic[R]):
     questions: Iterator[bytes]
     units: Callable[[R], int]
     processes: Mapping[str, int]
+    replicas: int = 1
 
     def call(self) -> Awaitable[R]:
         """Ask the next question."""
@@ -113,6 +117,7 @@ async def measured(side: Side[R], produce: Callable[[], Awaitable[Load[R]]]) -> 
         p50_ms=1000 * percentile(load.waits, 50),
         p99_ms=1000 * percentile(load.waits, 99),
         cpu_seconds=taken,
+        resident_mib=meter.resident_mib(),
     )
 
 
@@ -120,8 +125,19 @@ async def in_turn(sides: Sequence[Side[R]], plan: Plan, *, streams: int) -> list
     """Time a closed loop on each side, one side after another, round by round; the samples by side."""
 
     async def run(side: Side[R]) -> Sample:
-        await closed_loop(side.call, streams=streams, seconds=plan.warm_up_seconds)
-        return await measured(side, lambda: closed_loop(side.call, streams=streams, seconds=plan.seconds))
+        many = streams * side.replicas
+        await closed_loop(side.call, streams=many, seconds=plan.warm_up_seconds)
+        return await measured(side, lambda: closed_loop(side.call, streams=many, seconds=plan.seconds))
+
+    rounds = [[await run(side) for side in sides] for _ in range(plan.rounds)]
+    return [list(samples) for samples in zip(*rounds, strict=True)]
+
+
+async def at_even_moments(sides: Sequence[Side[R]], plan: Plan, *, rate: float) -> list[list[Sample]]:
+    """Time an open loop of so many a second on each side, one side after another; the samples by side."""
+
+    async def run(side: Side[R]) -> Sample:
+        return await measured(side, lambda: open_loop(side.call, rate=rate, seconds=plan.seconds))
 
     rounds = [[await run(side) for side in sides] for _ in range(plan.rounds)]
     return [list(samples) for samples in zip(*rounds, strict=True)]
@@ -137,3 +153,8 @@ def percentile(values: Sequence[float], percent: int) -> float:
 def median_ratio(ours: Sequence[float], others: Sequence[float]) -> float:
     """Median over rounds of one round's ratio, in which both sides met the same machine."""
     return statistics.median(mine / other for mine, other in zip(ours, others, strict=True))
+
+
+def median_difference(ours: Sequence[float], others: Sequence[float]) -> float:
+    """Median over rounds of what one round's figure was beyond the other's."""
+    return statistics.median(mine - other for mine, other in zip(ours, others, strict=True))

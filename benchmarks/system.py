@@ -12,7 +12,7 @@ from typing import Final, Self
 from benchmarks import programs
 from benchmarks.tenants import Tenants
 
-from steersman.local import triton as tritons, valkey as valkeys
+from steersman.local import collector as collectors, triton as tritons, valkey as valkeys
 from steersman.local.parts import Parts
 from steersman.local.ports import Ports
 from steersman.local.processes import Process, Program
@@ -41,16 +41,22 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """A router, and its two listeners."""
+    """A router, and its listeners."""
 
     process: Process
     grpc_port: int
     http_port: int
+    health_port: int
 
     @property
     def address(self) -> str:
         """HOST:PORT of the gRPC listener."""
         return f"{HOST}:{self.grpc_port}"
+
+    @property
+    def health_address(self) -> str:
+        """HOST:PORT of the listener for health alone."""
+        return f"{HOST}:{self.health_port}"
 
     @property
     def pid(self) -> int:
@@ -102,6 +108,11 @@ class Starter:
         )
         return Running(await self._start(program), ports.grpc)
 
+    async def collector(self) -> Running:
+        """The local system's collector."""
+        port = self._ports.take()
+        return Running(await self._start(collectors.collector(self._parts, port=port)), port)
+
     async def engine(self, *, seconds: float = 0.0) -> Running:
         """The mock engine, whose whole answers take so long."""
         port = self._ports.take()
@@ -126,6 +137,12 @@ class Starter:
         program = programs.litellm(self._parts, port=port, engine_port=engine.port, folder=self._folder)
         return Running(await self._start(program), port)
 
+    async def routellm(self, engine: Running) -> Running:
+        """RouteLLM's own server in front of the mock engine."""
+        port = self._ports.take()
+        program = programs.routellm(self._parts, port=port, engine_port=engine.port)
+        return Running(await self._start(program), port)
+
     async def backend(self, engine: Running, *, slots: int) -> Running:
         """A backend in front of the mock engine."""
         port = self._ports.take()
@@ -142,6 +159,7 @@ class Starter:
         upstream: Mapping[str, str],
         tenants: Tenants | None = None,
         conversations: bool = True,
+        collector: Running | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> Router:
         """A router on real parts, both of whose tiers have this upstream.
@@ -152,9 +170,10 @@ class Starter:
             upstream: Of both tiers.
             tenants: Its callers; told apart only where there are some.
             conversations: Whether its policy heeds them.
+            collector: Where its spans go, over HTTP as in the local system; it makes none without.
             settings: Further ones.
         """
-        grpc, http, metrics = (self._ports.take() for _ in range(3))
+        grpc, http, metrics, health = (self._ports.take() for _ in range(4))
         policies = self._folder / f"policies-{grpc}.yaml"
         programs.write_policies(
             policies, upstream, tenants=tenants.rights if tenants else None, conversations=conversations
@@ -165,12 +184,17 @@ class Starter:
             "STEERSMAN_CACHE__URL": f"redis://{valkey.address}/0",
             **(settings or {}),
         }
+        if collector is not None:
+            given["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://{collector.address}"
+            given["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
         if tenants is not None:
             keys = self._folder / f"keys-{grpc}.yaml"
             keys.write_bytes(tenants.key_file)
             given["STEERSMAN_IDENTITY__KEY_FILE"] = str(keys)
-        program = programs.router(self._parts, grpc=grpc, http=http, metrics=metrics, settings=given)
-        return Router(await self._start(program), grpc, http)
+        program = programs.router(
+            self._parts, grpc=grpc, http=http, metrics=metrics, health=health, settings=given
+        )
+        return Router(await self._start(program), grpc, http, health)
 
     async def _start(self, program: Program) -> Process:
         return await self._stack.enter_async_context(Process(program, logs=self._folder))

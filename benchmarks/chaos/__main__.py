@@ -18,12 +18,13 @@ from typing import Any, Final
 
 import orjson
 from benchmarks import provenance
-from benchmarks.chaos import picture, report
-from benchmarks.chaos.draining import drain
-from benchmarks.chaos.faults import FAULTS
+from benchmarks.chaos import clocks, picture, report
+from benchmarks.chaos.draining import RATE, drain
+from benchmarks.chaos.faults import CLOCKS, FAULTS, Fault
 from benchmarks.chaos.leaving import leave
 from benchmarks.chaos.overload import overload
-from benchmarks.chaos.running import Pace, run
+from benchmarks.chaos.router_overload import router_overload
+from benchmarks.chaos.running import Pace, Run, run
 from benchmarks.chaos.soaking import soak
 from rich.console import Console
 
@@ -33,7 +34,7 @@ from steersman.local.processes import StartFailed
 RESULTS: Final = CHECKOUT / "benchmarks" / "results"
 WIDTH: Final = 180
 """Columns of a table that goes to no terminal."""
-PARTS: Final = ("faults", "overload", "leaving", "drain")
+PARTS: Final = ("faults", "overload", "router-overload", "leaving", "drain")
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -51,7 +52,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--faults", nargs="+", default=[""], metavar="WORD", help="only faults whose names have one of these"
     )
     pace = Pace()
-    parser.add_argument("--rate", type=float, default=pace.rate, help="requests a second among faults")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        help=f"requests a second; {pace.rate:g} among faults, {RATE:g} where routers are ended",
+    )
     parser.add_argument("--seconds", type=float, default=pace.lasts, help="how long a fault lasts")
     parser.add_argument("--times", type=int, default=50, help="routers that are ended under load")
     parser.add_argument("--leave", type=int, default=1000, help="callers that leave")
@@ -67,28 +72,50 @@ async def measure(given: argparse.Namespace, console: Console, path: Path) -> di
     with tempfile.TemporaryDirectory(prefix="steersman-chaos-") as name:
         folder = Path(name)
         if "faults" in given.only:
-            chosen = [each for each in FAULTS if any(word in each.name for word in given.faults)]
-            pace = Pace(rate=given.rate, lasts=given.seconds)
-            ran = await run(folder / "faults", chosen, pace, console.print)
-            console.print(report.of_faults(ran.findings))
-            picture.draw(path.with_suffix(".png"), ran.asked, ran.findings)
-            found["faults"] = [asdict(each) for each in ran.findings]
+            ran = await _faults(given, console, folder)
+            console.print(report.of_faults([each for run in ran for each in run.findings]))
+            for run, kind in zip(ran, (".png", ".clocks.png"), strict=False):
+                picture.draw(path.with_suffix(kind), run.asked, run.findings)
+            found["faults"] = [asdict(each) for run in ran for each in run.findings]
         if "overload" in given.only:
             found["overload"] = asdict(await overload(folder / "overload"))
             console.print(report.of_fields("3x overload of the engines", found["overload"]))
+        if "router-overload" in given.only:
+            found["router_overload"] = asdict(await router_overload(folder / "router-overload"))
+            console.print(report.of_fields("3x overload of a router", found["router_overload"]))
         if "leaving" in given.only:
             found["leaving"] = [
                 asdict(each) for each in await leave(folder / "leaving", given.leave, given.seed)
             ]
             console.print(report.of_leaving(found["leaving"]))
         if "drain" in given.only:
-            found["drain"] = asdict(await drain(folder / "drain", given.times, given.seed))
+            found["drain"] = asdict(
+                await drain(folder / "drain", given.times, given.seed, given.rate or RATE)
+            )
             console.print(report.of_fields("SIGTERM of one of two routers under load", found["drain"]))
         if "soak" in given.only:
             soaked = await soak(folder / "soak", given.minutes, path.with_suffix(".soak.png"), console.print)
             found["soak"] = asdict(soaked)
             console.print(report.of_fields("Soak", {**found["soak"], "samples": len(soaked.samples)}))
     return found
+
+
+async def _faults(given: argparse.Namespace, console: Console, folder: Path) -> list[Run]:
+    """The faults, and on a stand of their own those for which clocks are set, where that can be done."""
+    pace = Pace(rate=given.rate or Pace().rate, lasts=given.seconds)
+    faketime = clocks.interposer()
+
+    def chosen(faults: Sequence[Fault]) -> list[Fault]:
+        return [each for each in faults if any(word in each.name for word in given.faults)]
+
+    ran = []
+    if faults := chosen(FAULTS):
+        ran.append(await run(folder / "faults", faults, pace, console.print))
+    if (faults := chosen(CLOCKS)) and faketime:
+        ran.append(await run(folder / "clocks", faults, pace, console.print, faketime=faketime))
+    elif faults:
+        console.print("Clocks are not set: libfaketime is not here (the package faketime of Debian has it).")
+    return ran
 
 
 def main() -> None:

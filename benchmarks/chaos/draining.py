@@ -16,7 +16,7 @@ from benchmarks.chaos.asking import callers
 from benchmarks.chaos.small_stand import Engine, small_stand
 from benchmarks.chaos.traffic import traffic
 
-_RATE: Final = 30.0
+RATE: Final = 30.0
 _MIX: Final = ("Chat", "HTTP", "Complete", "Route")
 
 
@@ -26,7 +26,7 @@ class Drained:
 
     Attributes:
         times: Routers that were ended.
-        requests: Made meanwhile, a few tens a second.
+        requests: Made meanwhile.
         failed: Not answered to their last byte.
         slowest: Seconds of the slowest.
         longest_drain: Seconds from SIGTERM to the process's end.
@@ -43,15 +43,15 @@ class Drained:
     errors: Mapping[str, int]
 
 
-async def drain(folder: Path, times: int, seed: int) -> Drained:
-    """End routers so many times."""
+async def drain(folder: Path, times: int, seed: int, rate: float = RATE) -> Drained:
+    """End routers so many times, with so many requests a second."""
     chance = random.Random(seed)  # noqa: S311 - no secret
     statuses: Counter[str] = Counter()
     longest = 0.0
     async with (
         small_stand(folder, Engine(pieces=20, pause=0.02), routers=2) as stand,
         callers(stand.grpc, stand.http) as asking,
-        traffic(asking, rate=_RATE, mix=_MIX) as load,
+        traffic(asking, rate=rate, mix=_MIX) as load,
     ):
         await asyncio.sleep(1.0)
         for number in range(times):

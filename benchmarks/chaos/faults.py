@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 import psutil
+from benchmarks.chaos.asking import DEADLINE_SECONDS
 from benchmarks.chaos.proxy import Mode
 from benchmarks.chaos.stand import ROUTERS, WEAK, Stand
 
@@ -27,6 +28,8 @@ class Fault:
 
     name: str
     begin: Begin
+    lasts: float = 0.0
+    """Seconds that it goes on at least."""
 
 
 @asynccontextmanager
@@ -75,12 +78,21 @@ async def _all_of(stand: Stand, *, begins: tuple[Begin, ...]) -> AsyncIterator[N
         yield
 
 
+@asynccontextmanager
+async def _clocks_set(stand: Stand, *, by: int) -> AsyncIterator[None]:
+    stand.set_clocks(by)
+    try:
+        yield
+    finally:
+        stand.set_clocks(0)
+
+
 def _kill(name: str) -> Fault:
     return Fault(f"{name}: SIGKILL", partial(_killed, name=name))
 
 
-def _stop(name: str) -> Fault:
-    return Fault(f"{name}: SIGSTOP", partial(_stopped, name=name))
+def _stop(name: str, *, lasts: float = 0.0) -> Fault:
+    return Fault(f"{name}: SIGSTOP", partial(_stopped, name=name), lasts)
 
 
 def _turn(name: str, mode: Mode) -> Fault:
@@ -95,6 +107,8 @@ def _pair(*faults: Fault) -> Fault:
 
 
 _ENGINE: Final = "weak_engine_1"
+_BEYOND: Final = DEADLINE_SECONDS + 5.0
+"""Longer than any caller waits."""
 
 FAULTS: Final = (
     _kill("triton"),
@@ -104,12 +118,12 @@ FAULTS: Final = (
     _stop("valkey"),
     _turn("valkey", Mode.SLOW),
     _kill(WEAK[0]),
-    _stop(WEAK[0]),
+    _stop(WEAK[0], lasts=_BEYOND),
     _turn(WEAK[0], Mode.RESET),
     _turn(WEAK[0], Mode.STALL),
     _turn(WEAK[0], Mode.GARBAGE),
     _kill(_ENGINE),
-    _stop(_ENGINE),
+    _stop(_ENGINE, lasts=_BEYOND),
     _kill("strong_backend"),
     _kill(ROUTERS[0]),
     _stop(ROUTERS[0]),
@@ -120,3 +134,7 @@ FAULTS: Final = (
     _pair(_stop("triton"), _kill(WEAK[0])),
     _pair(_kill(_ENGINE), _turn("valkey", Mode.SLOW)),
 )
+CLOCKS: Final = tuple(
+    Fault(f"clocks of the routers: {by:+d} s", partial(_clocks_set, by=by)) for by in (3600, -3600)
+)
+"""For a stand whose clocks can be set."""

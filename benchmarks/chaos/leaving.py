@@ -7,6 +7,7 @@ it holds the caller's own client, the router and, where there is one, the backen
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +19,7 @@ from typing import Final
 import aiohttp
 import grpc
 import orjson
+from benchmarks.chaos.processor import Busiest
 from benchmarks.chaos.small_stand import Engine, SmallStand, small_stand
 
 from steersman.api.v1 import router_service_pb2 as pb, router_service_pb2_grpc
@@ -38,6 +40,7 @@ class Left:
         complete: After it had answered.
         cancelled: In between.
         never: Whose calls went on for three more seconds.
+        p99_alone_ms: As p99, without the time that the processes were ready to go on and had no processor.
     """
 
     way: str
@@ -50,6 +53,7 @@ class Left:
     p90_ms: float
     p99_ms: float
     worst_ms: float
+    p99_alone_ms: float
 
 
 async def leave(folder: Path, times: int, seed: int) -> list[Left]:
@@ -66,7 +70,20 @@ async def leave(folder: Path, times: int, seed: int) -> list[Left]:
             for protocol in ("gRPC", "HTTP")
             for form in ("stream", "whole")
         }
+        for ask in ways.values():
+            await ask(0)
+        pids = (os.getpid(), stand.routers[0].pid, stand.backend.pid)
+        busiest = [Busiest(pid) for pid in pids]
+        stand.engine.ready = lambda: sum(each.ready() for each in busiest)
         return [await _leave(stand, name, ask, times // len(ways), seed) for name, ask in ways.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """When a caller left, and how long the processes had been ready to go on by then."""
+
+    at: float
+    ready: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +124,24 @@ async def _leave(
         await ask(number)
     whole = engine.pieces * engine.pause * 1.2
     moments = [chance.uniform(0.0, whole) for _ in range(times)]
-    left: dict[int, float] = {}
+    left: dict[int, _Gone] = {}
     for start in range(0, times, _AT_ONCE):
         some = range(start, min(start + _AT_ONCE, times))
-        left |= dict(await asyncio.gather(*(_one(ask, number, moments[number]) for number in some)))
+        left |= dict(await asyncio.gather(*(_one(engine, ask, number, moments[number]) for number in some)))
     await _until_noticed(engine)
     return _figures(way, engine, left)
 
 
-async def _one(ask: Callable[[int], Awaitable[None]], number: int, after: float) -> tuple[int, float]:
+async def _one(
+    engine: Engine, ask: Callable[[int], Awaitable[None]], number: int, after: float
+) -> tuple[int, _Gone]:
     asking = asyncio.ensure_future(ask(number))
     await asyncio.wait([asking], timeout=after)
-    at = time.perf_counter()
+    gone = _Gone(ready=engine.ready(), at=time.perf_counter())
     asking.cancel()
     with suppress(asyncio.CancelledError):
         await asking
-    return number, at
+    return number, gone
 
 
 async def _until_noticed(engine: Engine) -> None:
@@ -134,13 +153,15 @@ async def _until_noticed(engine: Engine) -> None:
                 await asyncio.sleep(0.05)
 
 
-def _figures(way: str, engine: Engine, left: dict[int, float]) -> Left:
+def _figures(way: str, engine: Engine, left: dict[int, _Gone]) -> Left:
     calls = {number: engine.calls.get(number) for number in left}
-    times = sorted(
-        1000 * max(0.0, call.lost - left[number])
+    lost = [
+        (1000 * max(0.0, call.lost - left[number].at), 1000 * (call.ready - left[number].ready))
         for number, call in calls.items()
         if call is not None and call.lost is not None
-    )
+    ]
+    times = sorted(taken for taken, _ in lost)
+    alone = sorted(max(0.0, taken - ready) for taken, ready in lost)
     return Left(
         way=way,
         left=len(left),
@@ -152,6 +173,7 @@ def _figures(way: str, engine: Engine, left: dict[int, float]) -> Left:
         p90_ms=_percentile(times, 0.9),
         p99_ms=_percentile(times, 0.99),
         worst_ms=times[-1] if times else 0.0,
+        p99_alone_ms=_percentile(alone, 0.99),
     )
 
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import grpc
 import orjson
+from benchmarks.chaos.processor import watched
+from benchmarks.chaos.refusing import demand, says_when
 from benchmarks.chaos.small_stand import Engine, small_stand
-from google.rpc import error_details_pb2, status_pb2
 
-from steersman.api.v1 import (
-    demand_service_pb2,
-    demand_service_pb2_grpc,
-    router_service_pb2 as pb,
-    router_service_pb2_grpc,
-)
-from steersman.runtime import rpc_errors
+from steersman.api.v1 import router_service_pb2 as pb, router_service_pb2_grpc
 
 _SLOTS: Final = 8
 _QUEUE: Final = 8
@@ -40,6 +36,7 @@ class Overloaded:
         refused_without_retry_info: Refusals that do not say when to come back.
         other: Requests that neither were answered nor refused.
         unmet: What the routers tell the scaler they could not serve.
+        slowed: By how much each process was slower than it would have been alone on the machine.
     """
 
     peak: float
@@ -55,6 +52,7 @@ class Overloaded:
     refused_without_retry_info: int
     other: int
     unmet: int
+    slowed: Mapping[str, float]
 
 
 @dataclass(slots=True)
@@ -75,7 +73,9 @@ async def overload(folder: Path) -> Overloaded:
         await _closed(stub, 2.0)
         peak = len((await _closed(stub, _SECONDS)).answered) / _SECONDS
         before = await _unmet(channel)
-        seen = await _open(stub, _TIMES * peak)
+        pids = {"router": stand.routers[0].pid, "backend": stand.backend.pid, "this": os.getpid()}
+        with watched(pids) as processor:
+            seen = await _open(stub, _TIMES * peak)
         unmet = await _unmet(channel) - before
     answered, refused = sorted(seen.answered), sorted(seen.refused)
     return Overloaded(
@@ -92,6 +92,7 @@ async def overload(folder: Path) -> Overloaded:
         refused_without_retry_info=seen.silent,
         other=seen.other,
         unmet=unmet,
+        slowed=processor.slowed,
     )
 
 
@@ -128,26 +129,14 @@ async def _ask(stub: router_service_pb2_grpc.RouterServiceStub, seen: _Seen, due
             seen.other += 1
             return
         seen.refused.append(1000 * (time.perf_counter() - due))
-        seen.silent += not _says_when(error)
+        seen.silent += not says_when(error)
     else:
         seen.answered.append(1000 * (time.perf_counter() - due))
 
 
-def _says_when(error: grpc.aio.AioRpcError) -> bool:
-    metadata: Any = error.trailing_metadata() or ()
-    details = next((value for key, value in metadata if key == rpc_errors.DETAILS_KEY), b"")
-    kind = error_details_pb2.RetryInfo.DESCRIPTOR
-    return any(detail.Is(kind) for detail in status_pb2.Status.FromString(details).details)
-
-
 async def _unmet(channel: grpc.aio.Channel) -> int:
     """Requests that were not met, as the scaler hears of them."""
-    call = demand_service_pb2_grpc.DemandServiceStub(channel).StreamDemand(
-        demand_service_pb2.StreamDemandRequest(), timeout=_DEADLINE_SECONDS
-    )
-    told = await call.read()
-    call.cancel()
-    return sum(each.demand.unmet_total for each in told.tiers)
+    return sum(each.demand.unmet_total for each in (await demand(channel)).tiers)
 
 
 def _percentile(ascending: Sequence[float], part: float) -> float:

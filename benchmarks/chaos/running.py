@@ -41,7 +41,14 @@ class Run:
     asked: Sequence[Asked]
 
 
-async def run(folder: Path, faults: Sequence[Fault], pace: Pace, tell: Callable[[str], None]) -> Run:
+async def run(
+    folder: Path,
+    faults: Sequence[Fault],
+    pace: Pace,
+    tell: Callable[[str], None],
+    *,
+    faketime: Path | None = None,
+) -> Run:
     """Start a system, load it and let things go wrong.
 
     Args:
@@ -49,10 +56,11 @@ async def run(folder: Path, faults: Sequence[Fault], pace: Pace, tell: Callable[
         faults: In this order.
         pace: How long things last.
         tell: Told what happens.
+        faketime: Library by which the routers' clocks can be set, for faults of theirs.
     """
     async with AsyncExitStack() as stack:
         tell("Starting the system ...")
-        system = await stack.enter_async_context(stand(folder))
+        system = await stack.enter_async_context(stand(folder, faketime=faketime))
         metrics = {name: system.metrics[name] for name in ROUTERS}
         breakers = await stack.enter_async_context(watched_breakers(metrics))
         asking = await stack.enter_async_context(callers(system.grpc, system.http))
@@ -86,7 +94,7 @@ async def _go_wrong(scene: _Scene, fault: Fault, pace: Pace) -> tuple[Phase, dic
     breakers.forget()
     began = load.now
     async with fault.begin(system):
-        await asyncio.sleep(pace.lasts)
+        await asyncio.sleep(max(pace.lasts, fault.lasts))
         lifting = load.now
     lifted = load.now
     await asyncio.sleep(pace.after)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,6 +44,8 @@ class Call:
     done: bool = False
     lost: float | None = None
     """When its caller was gone."""
+    ready: float = 0.0
+    """What `Engine.ready` said then."""
 
 
 @dataclass(slots=True)
@@ -53,11 +55,13 @@ class Engine:
     Args:
         pieces: Of each answer; one that is not streamed takes as long.
         pause: Seconds between two of them.
+        ready: Asked when a caller is gone.
     """
 
     pieces: int = 10
     pause: float = 0.02
     port: int = 0
+    ready: Callable[[], float] = lambda: 0.0
     calls: dict[int, Call] = field(default_factory=dict)
 
 
@@ -78,6 +82,7 @@ class _Connection(asyncio.Protocol):
             self._next.cancel()
         if self._call is not None and not self._call.done:
             self._call.lost = time.perf_counter()
+            self._call.ready = self._engine.ready()
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -207,6 +212,7 @@ def _untraced(program: Program, settings: dict[str, str]) -> Program:
         argv=program.argv,
         ready=program.ready,
         environment={**kept, **settings},
+        start_seconds=180.0,
         stop_seconds=40.0,
     )
 

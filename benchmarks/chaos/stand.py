@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import yaml
+from benchmarks.chaos import clocks
 from benchmarks.chaos.proxy import HOST, BadLine, bad_line
 
 from steersman.local import collector, engine, services, triton, valkey
@@ -39,6 +40,7 @@ class Stand:
         http: URLs of the routers.
         metrics: URLs of the metrics, by the name of the process.
         decisions: Decision log of each router.
+        clock: File by which the routers' clocks can be set; None where they cannot.
     """
 
     processes: Mapping[str, Process]
@@ -47,17 +49,26 @@ class Stand:
     http: tuple[str, ...]
     metrics: Mapping[str, str]
     decisions: Mapping[str, Path]
+    clock: Path | None = None
+
+    def set_clocks(self, seconds: int) -> None:
+        """Set the routers' clocks so many seconds forward."""
+        if self.clock is None:
+            raise ValueError("the clocks of this stand cannot be set")
+        clocks.set_by(self.clock, seconds)
 
 
 @asynccontextmanager
-async def stand(folder: Path, *, settings: Mapping[str, str] | None = None) -> AsyncIterator[Stand]:
+async def stand(folder: Path, *, faketime: Path | None = None) -> AsyncIterator[Stand]:
     """Start everything, and stop it in the end.
 
     Args:
         folder: For logs and files.
-        settings: Of the routers, beside those of the local system.
+        faketime: Library by which the routers' clocks can be set; without it they are real.
     """
-    planned = _Planned(Parts(), Ports(), folder, settings or {})
+    clock = folder / "clock" if faketime else None
+    settings = clocks.environment(faketime, clock) if faketime and clock else {}
+    planned = _Planned(Parts(), Ports(), folder, settings)
     async with AsyncExitStack() as stack:
         lines = {
             name: await stack.enter_async_context(bad_line(port, listen=planned.line_ports[name]))
@@ -74,6 +85,7 @@ async def stand(folder: Path, *, settings: Mapping[str, str] | None = None) -> A
             tuple(f"http://{planned.routers[name].http}" for name in ROUTERS),
             {name: f"http://{where.metrics}/metrics" for name, where in planned.listening.items()},
             planned.decisions,
+            clock,
         )
 
 

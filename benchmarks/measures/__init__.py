@@ -6,7 +6,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from benchmarks.measures import classify, complete, engine, http_unary, route, streaming, tenancy
+from benchmarks.measures import (
+    classify,
+    complete,
+    engine,
+    http_unary,
+    route,
+    size,
+    streaming,
+    tenancy,
+    tracing,
+)
 from benchmarks.outcomes import Outcome
 from benchmarks.samples import Plan
 from benchmarks.system import System
@@ -18,11 +28,15 @@ MEASURES: Final[Mapping[str, Measure]] = MappingProxyType(
         "engine": engine.alone,
         "route": route.cached,
         "tenancy": tenancy.cached,
+        "tracing": tracing.cached,
         "complete": complete.cached,
         "http": http_unary.against_litellm,
+        "routellm": http_unary.against_routellm,
         "triton": classify.classifications,
         "misses": route.misses,
         "streaming": streaming.chunks,
+        "replicas": size.replicas,
+        "memory": size.memory,
     }
 )
 """All measures by name, in the order in which they run."""

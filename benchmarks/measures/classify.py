@@ -29,7 +29,10 @@ from steersman.runtime.breaker import Breaker
 from steersman.runtime.tasks import BackgroundTasks
 
 STREAMS: Final = (1, 8, 32, 64)
-BARS: Final = {32: Bar(4000.0)}
+BARS: Final = {32: Bar(5000.0)}
+_MANY: Final = 32
+_MORE: Final = Bar(4.0)
+"""So many times what one stream gets, many streams are to get."""
 _SECONDS: Final = 10.0
 """Deadline of a classification, since the load is meant to saturate."""
 _METHOD: Final = "/inference.GRPCInferenceService/ModelInfer"
@@ -40,7 +43,8 @@ async def classifications(system: System, plan: Plan) -> list[Outcome]:
     """Classifications a second at several numbers of streams."""
     together, alone = Prompts(seed=6), Prompts(seed=7)
     triton = {"triton": system.triton.pid}
-    outcomes = []
+    outcomes: list[Outcome] = []
+    known: dict[int, Figure] = {}
     async with AsyncExitStack() as stack:
         classifier = await stack.enter_async_context(router_client(system.triton.address))
         call = await stack.enter_async_context(grpc_unary(system.triton.address, _METHOD))
@@ -51,13 +55,17 @@ async def classifications(system: System, plan: Plan) -> list[Outcome]:
         ours = Side("Triton", assess, map(str.encode, together), _valid, triton)
         bare = Side("Triton", call, map(question, alone), _units, triton)
         for streams in STREAMS:
-            outcomes.append(
-                await _rate(
-                    "as a router", ours, plan, streams=streams, bar=BARS.get(streams), prompts=together
-                )
+            found = await _rate(
+                "as a router", ours, plan, streams=streams, bar=BARS.get(streams), prompts=together
             )
+            known[streams] = found.ours
+            outcomes.append(found)
             outcomes.append(await _rate("one by one", bare, plan, streams=streams, bar=None, prompts=alone))
-    return outcomes
+    title = f"Classify as a router, {_MANY} streams against one"
+    return [
+        *outcomes,
+        Outcome(title, Metric.RATE, _MORE, together.lengths, known[_MANY], known[1]),
+    ]
 
 
 @asynccontextmanager

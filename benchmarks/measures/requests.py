@@ -23,9 +23,9 @@ _BY_THE_CLASSIFIER: Final = (
 Units = Callable[[bytes], int]
 
 
-def route(prompt: str) -> bytes:
+def route(prompt: str, session_id: str = "") -> bytes:
     """A `RouteRequest` with typed messages."""
-    return pb.RouteRequest(conversation=_conversation(prompt)).SerializeToString()
+    return pb.RouteRequest(conversation=_conversation(prompt), session_id=session_id).SerializeToString()
 
 
 def complete(prompt: str) -> bytes:
@@ -38,15 +38,30 @@ def chat(prompt: str) -> bytes:
     return pb.ChatRequest(openai_body=http(prompt, stream=True)).SerializeToString()
 
 
-def http(prompt: str, *, stream: bool = False) -> bytes:
+def http(prompt: str, *, model: str = "auto", stream: bool = False) -> bytes:
     """The body of an OpenAI chat completion request."""
     messages = [{"role": "user", "content": prompt}]
-    return orjson.dumps({"model": "auto", "messages": messages, **({"stream": True} if stream else {})})
+    return orjson.dumps({"model": model, "messages": messages, **({"stream": True} if stream else {})})
 
 
 def decided(decision: decision_pb2.Decision, cache: decision_pb2.CacheState) -> bool:
     """Whether the classifier's output decided, and came from where it should."""
     return decision.reason in _BY_THE_CLASSIFIER and decision.cache == cache
+
+
+def routed(cache: decision_pb2.CacheState) -> Units:
+    """Takes an answer to `Route` for right whose decision is, with its score from there."""
+    return lambda answer: decided(pb.RouteResponse.FromString(answer).decision, cache)
+
+
+def scored(cache: decision_pb2.CacheState) -> Units:
+    """The same, whatever decided in the end: a conversation may keep to its tier."""
+
+    def right(answer: bytes) -> int:
+        decision = pb.RouteResponse.FromString(answer).decision
+        return int(decision.HasField("score") and decision.cache == cache)
+
+    return right
 
 
 def _conversation(prompt: str) -> chat_pb2.Conversation:

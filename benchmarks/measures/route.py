@@ -13,7 +13,7 @@ from benchmarks.prompts import Prompts
 from benchmarks.samples import Plan, Side, in_turn
 from benchmarks.system import System
 
-from steersman.api.v1 import decision_pb2, router_service_pb2 as pb
+from steersman.api.v1 import decision_pb2
 
 STREAMS: Final = 64
 MISS_STREAMS: Final = 32
@@ -33,14 +33,18 @@ async def cached(system: System, plan: Plan) -> list[Outcome]:
         echo = await peers.echo(answer)
         ask_echo = await stack.enter_async_context(grpc_unary(echo.address, requests.ROUTE))
         ours = Side(
-            "router", ask, cycle(questions), _units(decision_pb2.CACHE_STATE_L1_HIT), system.only_router
+            "router",
+            ask,
+            cycle(questions),
+            requests.routed(decision_pb2.CACHE_STATE_L1_HIT),
+            system.only_router,
         )
         other = Side("bare echo", ask_echo, cycle(questions), requests.same_as(answer), {"echo": echo.pid})
         samples, others = await in_turn([ours, other], plan, streams=STREAMS)
     figures = Figure.of(ours, samples), Figure.of(other, others)
     title = f"Route, L1 hit, {STREAMS} streams"
     return [
-        Outcome(title, Metric.RATE, Bar(0.5), prompts.lengths, *figures),
+        Outcome(title, Metric.RATE, Bar(0.7), prompts.lengths, *figures),
         Outcome(title, Metric.PER_CPU_SECOND, None, prompts.lengths, *figures),
     ]
 
@@ -50,15 +54,11 @@ async def misses(system: System, plan: Plan) -> list[Outcome]:
     prompts = Prompts(seed=2)
     async with grpc_unary(system.router.address, requests.ROUTE) as ask:
         questions = map(requests.route, prompts)
-        ours = Side("router", ask, questions, _units(decision_pb2.CACHE_STATE_MISS), system.product)
+        ours = Side("router", ask, questions, requests.routed(decision_pb2.CACHE_STATE_MISS), system.product)
         (samples,) = await in_turn([ours], plan, streams=MISS_STREAMS)
     figure = Figure.of(ours, samples)
     title = f"Route, miss, {MISS_STREAMS} streams"
     return [
-        Outcome(title, Metric.RATE, Bar(700.0), prompts.lengths, figure),
+        Outcome(title, Metric.RATE, Bar(1000.0), prompts.lengths, figure),
         Outcome(title, Metric.PER_CPU_SECOND, None, prompts.lengths, figure),
     ]
-
-
-def _units(cache: decision_pb2.CacheState) -> requests.Units:
-    return lambda answer: requests.decided(pb.RouteResponse.FromString(answer).decision, cache)

@@ -19,7 +19,7 @@ from benchmarks.samples import Plan, Side, in_turn
 from benchmarks.system import Router, System
 from benchmarks.tenants import Tenants
 
-from steersman.api.v1 import decision_pb2, router_service_pb2 as pb
+from steersman.api.v1 import decision_pb2
 
 STREAMS: Final = 64
 KNOWN: Final = 64
@@ -32,6 +32,7 @@ async def cached(system: System, plan: Plan) -> list[Outcome]:
     prompts = Prompts(seed=9)
     questions = [requests.route(prompt) for prompt in prompts.some(KNOWN)]
     tenants = Tenants.named([_TENANT])
+    hit = requests.routed(decision_pb2.CACHE_STATE_L1_HIT)
     upstream = {"kind": "openai", "url": f"http://{system.engine.address}"}
     async with AsyncExitStack() as stack:
         peers = await stack.enter_async_context(system.peers.beside())
@@ -42,7 +43,7 @@ async def cached(system: System, plan: Plan) -> list[Outcome]:
             )
             for question in questions:
                 await ask(question)
-            return Side(name, ask, cycle(questions), _units, {"router": router.pid})
+            return Side(name, ask, cycle(questions), hit, {"router": router.pid})
 
         with_all = await peers.router(
             valkey=system.valkey, triton=system.triton, upstream=upstream, tenants=tenants
@@ -59,7 +60,3 @@ async def cached(system: System, plan: Plan) -> list[Outcome]:
         Outcome(title, Metric.RATE, Bar(0.85), prompts.lengths, *figures),
         Outcome(title, Metric.PER_CPU_SECOND, None, prompts.lengths, *figures),
     ]
-
-
-def _units(answer: bytes) -> int:
-    return requests.decided(pb.RouteResponse.FromString(answer).decision, decision_pb2.CACHE_STATE_L1_HIT)

@@ -74,3 +74,14 @@ async def test_a_question_without_an_answer_ends_the_load() -> None:
 
     with pytest.raises(load.LoadFailed, match="ConnectionResetError: gone"):
         await load.closed_loop(call, streams=2, seconds=5.0)
+
+
+async def test_each_question_is_asked_once() -> None:
+    async def ask(question: int) -> int:
+        await asyncio.sleep(0)
+        return question
+
+    found = await load.each_once(ask, range(100), streams=7, seconds=10.0)
+
+    assert sorted(found.answers) == list(range(100))
+    assert len(found.waits) == 100

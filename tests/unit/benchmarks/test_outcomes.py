@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from benchmarks import report
-from benchmarks.outcomes import Bar, Figure, Metric, Outcome
+from benchmarks.outcomes import Bar, Figure, Held, Metric, Outcome
 from benchmarks.prompts import Lengths
 from benchmarks.samples import Sample
 from rich.console import Console
@@ -27,7 +29,7 @@ def outcome(
 def test_a_bar_is_held_against_the_ratio_where_there_is_a_reference() -> None:
     found = outcome(bar=Bar(0.5), reference=figure("echo", 1000, 1000, 1000))
 
-    assert found.ratio == 0.5
+    assert found.compared == 0.5
     assert found.cleared
 
 
@@ -40,6 +42,14 @@ def test_a_bar_can_be_the_most_that_will_do() -> None:
     waits = outcome(bar=Bar(1.0, least=False), metric=Metric.P50, reference=figure("other", 1, 1, 1))
 
     assert waits.cleared
+
+
+def test_a_bar_can_be_held_against_the_difference() -> None:
+    found = replace(outcome(bar=Bar(-400.0), reference=figure("echo", 900, 1000, 1000)), held=Held.DIFFERENCE)
+
+    assert found.compared == -500.0
+    assert not found.cleared
+    assert "-500.0 /s" in _text(report.figures([found]))
 
 
 def test_without_a_bar_there_is_no_verdict() -> None:

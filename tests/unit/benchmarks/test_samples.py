@@ -1,10 +1,23 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import repeat
 
 import pytest
 from benchmarks.load import Load
-from benchmarks.samples import GENERATOR, Sample, Side, WrongAnswers, measured, median_ratio, percentile
+from benchmarks.samples import (
+    GENERATOR,
+    Plan,
+    Sample,
+    Side,
+    WrongAnswers,
+    in_turn,
+    measured,
+    median_ratio,
+    percentile,
+)
 
 
 def sample(*, count: int = 100, seconds: float = 2.0, cpu: float = 0.5) -> Sample:
@@ -67,3 +80,21 @@ async def test_a_side_asks_its_questions_in_order() -> None:
     asked = side(b"first", b"second")
 
     assert [await asked.call(), await asked.call()] == [b"first", b"second"]
+
+
+async def test_each_replica_of_a_side_is_asked_in_as_many_streams() -> None:
+    outstanding = most = 0
+
+    async def counted(question: bytes) -> bytes:
+        nonlocal outstanding, most
+        outstanding += 1
+        most = max(most, outstanding)
+        await asyncio.sleep(0)
+        outstanding -= 1
+        return question
+
+    two = replace(side(), ask=counted, questions=repeat(b"right"), replicas=2)
+
+    await in_turn([two], Plan(rounds=1, seconds=0.01, warm_up_seconds=0.0), streams=3)
+
+    assert most == 6
