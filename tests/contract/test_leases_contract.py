@@ -88,3 +88,24 @@ class TestReal(LeasesContract):
         assert read is not None
         assert (read.holder, read.duration, read.transitions) == ("", 1, 0)
         assert (await leases.write(replace(read, holder="a"))).holder == "a"
+
+    async def test_what_others_wrote_on_the_lease_stays(
+        self, leases: KubernetesLease, real_api: KubernetesApi, space: Space
+    ) -> None:
+        theirs = {
+            "labels": {"app.kubernetes.io/instance": "mine"},
+            "annotations": {"meta.helm.sh/release-name": "mine"},
+        }
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": leases.name, **theirs},
+        }
+        await real_api.create(LEASES, space.name, lease)
+        read = await leases.read()
+        assert read is not None
+        await leases.write(await leases.write(replace(read, holder="a")))
+
+        metadata = (await real_api.read(LEASES, space.name, leases.name)).content["metadata"]
+        assert metadata["annotations"] == theirs["annotations"]
+        assert metadata["labels"] == {"app.kubernetes.io/component": "controller", **theirs["labels"]}

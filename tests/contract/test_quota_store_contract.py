@@ -169,6 +169,22 @@ class TestRedis(QuotaStoreContract):
             (name,) = await raw.keys()
             assert await raw.hkeys(name) == [b"concurrent_requests/one"]
 
+    @pytest.mark.parametrize("set_by", [-3600.0, 3600.0])
+    async def test_redis_clock_that_is_set_locks_nobody_out_for_long(
+        self, subject: RedisQuotas, valkey: Valkey, set_by: float
+    ) -> None:
+        now = time.time() - set_by  # what was written before is as far from now as the clock was set
+        async with redis.asyncio.from_url(valkey.url) as raw:
+            await self.took(subject, 1.0)
+            (name,) = await raw.keys()
+            await raw.hset(name, mapping={"requests_per_minute": f"5 {now}", "usd_per_day": f"1 {now}"})
+            await raw.hset(name, f"{SLOTS.name}/dead", f"3 {now + LEASE}")
+        assert (await self.took(subject, 1.0, 0.5))[1] is None
+        assert (await subject.take("team", (Ask(SLOTS, claim=3.0),))).short is None
+        levels, _ = await self.took(subject, 1.0)
+        await asyncio.sleep(0.05)
+        assert (await self.took(subject, None))[0][0] >= levels[0]
+
 
 async def test_a_store_that_is_gone_is_unavailable_and_soon_not_asked_any_more(
     start_valkey: StartValkey,

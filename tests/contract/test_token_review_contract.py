@@ -1,14 +1,17 @@
-"""What Steersman relies on in the review of tokens, asked of the fake one and of a real API server."""
+"""What Steersman relies on in the review of tokens, asked of a fake, a real API server and the keys of an issuer."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
 
 import pytest
 
+from fakes.issuer import fake_issuer, signed
 from fakes.reviewer import FakeReviewer, a_token
 from fixtures.real_cluster import Space
 from steersman.identity.service_accounts import expiry, is_token
+from steersman.router.adapters.issuer_keys import IssuerKeys
 from steersman.runtime.kubernetes.api import TokenReviewer
 from steersman.runtime.kubernetes.client import KubernetesApi
 
@@ -57,6 +60,10 @@ class TokenReviewContract:
         ):
             assert await world.reviewer.review(token, audience=AUDIENCE) is None
 
+
+class RevokingContract(TokenReviewContract):
+    """What only an API server knows beside that."""
+
     async def test_the_token_of_an_account_that_is_gone_is_nobodys(self, world: World) -> None:
         token = world.token(AUDIENCE)
         world.remove()
@@ -99,14 +106,35 @@ class RealWorld(World):
         return done.stdout.strip()
 
 
-class TestFakeTokenReview(TokenReviewContract):
+class IssuerWorld(World):
+    """Keys of an issuer, which knows nothing of accounts that are gone."""
+
+    def __init__(self, keys: IssuerKeys) -> None:
+        self.reviewer: IssuerKeys = keys
+        self.namespace = "models"
+
+    def token(self, audience: str) -> str:
+        return signed(aud=[audience])
+
+    def remove(self) -> None:
+        raise NotImplementedError
+
+
+class TestIssuerKeys(TokenReviewContract):
+    @pytest.fixture
+    async def world(self) -> AsyncIterator[World]:
+        async with fake_issuer() as issuer:
+            yield IssuerWorld(IssuerKeys(issuer.as_told(), on_fetch=lambda _: None))
+
+
+class TestFakeTokenReview(RevokingContract):
     @pytest.fixture
     def world(self) -> World:
         return FakeWorld()
 
 
 @pytest.mark.cluster
-class TestRealTokenReview(TokenReviewContract):
+class TestRealTokenReview(RevokingContract):
     @pytest.fixture
     def world(self, real_api: KubernetesApi, space: Space) -> World:
         return RealWorld(real_api, space)

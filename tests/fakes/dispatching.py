@@ -54,12 +54,15 @@ class Dispatching:
         """Requests that each upstream has seen."""
         return [len(upstream.seen) for upstream in self.upstreams]
 
-    async def send(self, *, stream: bool = True, seconds: float = 60.0) -> Answer:
+    async def send(
+        self, *, stream: bool = True, seconds: float = 60.0, instead: Sequence[str] = ()
+    ) -> Answer:
         return await self.dispatcher.send(
             TIER,
             lambda model: b'{"model":"%b"}' % model.encode(),
             stream=stream,
             deadline=Deadline.after(seconds),
+            instead=instead,
         )
 
     async def all_of(self, *, stream: bool = True) -> list[Sequence[bytes]]:

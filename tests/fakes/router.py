@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from fakes.addresses import FakeAddresses
+from fakes.captures import FakeCaptures
 from fakes.catalogue import THRESHOLD, a_catalogue
 from fakes.classifier import FakeClassifier
 from fakes.clock import FakeClock
@@ -51,10 +52,11 @@ class RouterOnFakes:
     upstreams: dict[str, list[FakeUpstream]]
     """By tier."""
     decisions: Decisions
-    told: FakeStore[Record]
+    told: FakeStore[bytes]
     """The decisions that replicas share."""
     feedback: list[Feedback]
     ledger: FakeLedger = field(default_factory=FakeLedger)
+    captures: FakeCaptures = field(default_factory=FakeCaptures)
     clock: FakeClock = field(default_factory=FakeClock)
 
     @property
@@ -167,7 +169,7 @@ async def router_on_fakes(
     max_in_flight: int = 100,
     bounds: Bounds | None = None,
     sessions: FakeStore[Session] | None = None,
-    decided: FakeStore[Record] | None = None,
+    decided: FakeStore[bytes] | None = None,
 ) -> RouterOnFakes:
     """A router with so many addresses a tier."""
     catalogue = catalogue or a_catalogue()
@@ -206,7 +208,8 @@ async def router_on_fakes(
         on_local=lambda: None,
         clock=clock,
     )
-    told, feedback = decided or FakeStore[Record](), list[Feedback]()
+    captures = FakeCaptures()
+    told, feedback = decided or FakeStore[bytes](), list[Feedback]()
     decisions = Decisions(
         secret=b"secret", store=told, entries=100, ttl_seconds=60.0, on_feedback=[feedback.append]
     )
@@ -226,9 +229,20 @@ async def router_on_fakes(
         ledger=Ledgers((ledger, decisions)),
         limits=Limits(),
         shares=FairShares(max_in_flight),
+        captures=captures,
     )
     return RouterOnFakes(
-        routing, classifier, store, shared_sessions, upstreams, decisions, told, feedback, ledger, clock
+        routing,
+        classifier,
+        store,
+        shared_sessions,
+        upstreams,
+        decisions,
+        told,
+        feedback,
+        ledger,
+        captures,
+        clock,
     )
 
 

@@ -129,6 +129,18 @@ keys:
    sha256: 61ab8ccf9db67ed8a3daafd4ce2ce6ac8ec9b8a1bb1e9c0e37d3eb3b4ebd5e60}
 """
 
+CAPTURE_KEYS: Final = b"""\
+keys:
+- id: 5b688fd6
+  created: '2026-11-30T13:23:08+00:00'
+  key: va2kjF0MvbrICBX8nWVuvbCSC81lYAMoYjqjO8iz+hA=
+- {id: before, key: z9sU4E9SeMvt2PeKvyV+aF+uV4fUPyqFjtLlACNijYo=}
+"""
+CAPTURED: Final = bytes.fromhex(
+    "0106636f72707573000000000000000000000000b5da7175907511a026dede773b0ed9aa7519"
+)
+"""Sealed with a key of zeros, whose name is `corpus`, for the place that `fuzz.parsers` opens it in."""
+
 SCORE: Final = struct.pack("<BfffB", 1, 0.5, 0.25, 0.75, 1)
 SESSION: Final = b"strong\x0010.0.0.1:9000"
 

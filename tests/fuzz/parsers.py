@@ -23,6 +23,9 @@ from steersman.api.v1 import demand_service_pb2
 from steersman.backend import openai_body
 from steersman.backend.model import ServedModel
 from steersman.calibration import decisions
+from steersman.captures import key_file as capture_key_file
+from steersman.captures.place import Place
+from steersman.captures.seals import CannotOpen, SealKey, Seals
 from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
 from steersman.identity import key_file
@@ -262,6 +265,26 @@ def keys(data: bytes) -> str:
     return f"ok {len(ring.keys)}"
 
 
+def capture_keys(data: bytes) -> str:
+    """A file of keys that seal captured prompts, all of which is secret."""
+    try:
+        keys = capture_key_file.parse(data)
+    except capture_key_file.KeyFileError as error:
+        return _refused(error)
+    seals, place = Seals(keys), Place("search", "m", "0" * 32)
+    assert seals.open(seals.seal(data, place), place) == data
+    return f"ok {len(keys)}"
+
+
+def sealed_prompt(data: bytes) -> str:
+    """What stands in Redis in place of a captured prompt."""
+    try:
+        Seals([SealKey("corpus", bytes(32))]).open(data, Place("search", "m", "0" * 32))
+    except CannotOpen:
+        return "refused"
+    return "ok"
+
+
 def trigger(data: bytes) -> str:
     """The metadata of a trigger, whose values are texts: protobuf sees to that."""
     try:
@@ -336,6 +359,8 @@ TARGETS: Final = (
     _target("decision log", decision_log, corpus.DECISION, structured=True),
     Target("API key", (b"Bearer " + corpus.KEY.encode(),), _api_key, tokens=(b"bearer ",)),
     _target("key file", keys, corpus.KEY_FILE, tokens=corpus.YAML_TOKENS, weight=0.4),
+    _target("capture keys", capture_keys, corpus.CAPTURE_KEYS, tokens=corpus.YAML_TOKENS, weight=0.4),
+    _target("captured prompt", sealed_prompt, corpus.CAPTURED),
     _target("trigger", trigger, *corpus.METADATA, structured=True),
     _target("callee's status", callee_status, corpus.status()),
     Target("addresses", corpus.ADDRESSES, _addresses, tokens=(b"dns:///", b",", b"%"), weight=0.5),

@@ -7,9 +7,11 @@ import pytest
 from fuzz.everything import TARGETS
 from fuzz.target import LONGEST_SECONDS, MOST_GROWTH, Target, fuzz
 
+pytestmark = pytest.mark.slow
+
 CASES = {1: 600, 16: 64}
 """By inputs at once: what has a wire is slower."""
-SLOW = frozenset({"policy file", "key file", "engine's response"})
+SLOW = frozenset({"policy file", "key file", "capture keys", "engine's response"})
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)

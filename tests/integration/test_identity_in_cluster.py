@@ -92,7 +92,7 @@ def give_rights(space: Space) -> None:
             moved = json.loads(
                 json.dumps(manifest)
                 .replace('"models"', f'"{space.name}"')
-                .replace('"models-', f'"{space.name}-')
+                .replace(":models:", f":{space.name}:")
             )
             did(space, "apply", "--filename=-", content=moved)
 
@@ -120,7 +120,7 @@ async def world(
     )
     async with router_in_cluster(space, tmp_path, kubeconfig=line[1], identity=identity) as router:
         yield World(router, space, line[0], file, capsys)
-    of_cluster = f"{space.name}-{ROUTER}-tokenreviews"  # what goes with no namespace
+    of_cluster = f"steersman:{space.name}:{ROUTER}:tokenreviews"  # what goes with no namespace
     did(space, "delete", "clusterrole,clusterrolebinding", of_cluster)
 
 

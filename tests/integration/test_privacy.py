@@ -107,7 +107,9 @@ async def ask_badly(system: System) -> None:
         for request in requests:
             error = await failure(caller.stub.Complete(request, timeout=20))
             assert error.code is grpc.StatusCode.INVALID_ARGUMENT
-        await failure(caller.complete(CANARY, max_tokens=1000, seconds=0.3, model="weak"))
+        endless = pb.CompleteRequest(openai_body=body(CANARY, model="weak", max_tokens=1000, ignore_eos=True))
+        error = await failure(caller.stub.Complete(endless, timeout=0.3))
+        assert error.code is grpc.StatusCode.DEADLINE_EXCEEDED
         caller.chat(CANARY, max_tokens=1000, model="weak").cancel()
         await failure(caller.raw(f"/{CANARY}/{CANARY}", CANARY.encode()))
         await failure(caller.raw("/steersman.api.v1.DecisionService/ExplainDecision", CANARY.encode()))

@@ -13,12 +13,12 @@ import pytest
 import pytest_asyncio
 
 from fixtures.callers import Caller, body, failure, until
-from fixtures.certificates import LOCAL, Authority, Issued
 from fixtures.private_system import MAIL, SEARCH, PrivateSystem, calling_securely, keda_at, running
 from fixtures.service_process import Service
 from steersman.api.v1 import decision_pb2, demand_service_pb2
 from steersman.controller.adapters.router import RouterClient
 from steersman.controller.ports import RouterLost
+from steersman.local.authority import LOCAL, Authority, Issued
 from steersman.local.parts import Parts
 from steersman.local.ports import Ports
 from steersman.local.probes import grpc_serving
@@ -85,7 +85,7 @@ async def test_plain_text_and_strangers_are_refused_on_every_port(private_system
         private_system.router.grpc,
         private_system.backend.grpc,
         private_system.scaler.grpc,
-        private_system.triton,
+        private_system.triton.grpc,
     ):
         assert not await grpc_serving(address)()
         for credentials in (stranger.credentials, nobody):
@@ -205,7 +205,7 @@ async def test_no_request_fails_while_the_certificates_of_all_processes_rotate(
         for number in range(2):
             callers.create_task(coming_anew(number))
         for turn in (1, 2):
-            for name in ("router", "backend", "scaler"):
+            for name in ("router", "backend", "scaler", "triton"):
                 private_system.rotate(name)
             for service in (private_system.router, private_system.backend, private_system.scaler):
                 await until(partial(_has_used, private_system, service, turn))

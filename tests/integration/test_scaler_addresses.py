@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import grpc
+import orjson
 import pytest
 
 from fakes.addresses import FakeAddresses
+from fakes.api_server import fake_api_server
 from fakes.demand_server import DemandServer, demand_server
+from fakes.endpoints import an_endpoint, an_endpoint_slice
 from fixtures.scaler_process import Keda, asking, until
-from steersman.runtime.settings import MetricsServer
+from steersman.runtime.settings import Kubernetes, MetricsServer
 from steersman.scaler.app import app
 from steersman.scaler.settings import Counting, KedaServer, Routers, ScalerSettings
 
@@ -51,6 +55,20 @@ async def keda(source: FakeAddresses) -> AsyncIterator[Keda]:
 async def becomes(keda: Keda, demand: float) -> None:
     async def is_so() -> bool:
         return await keda.demand() == demand
+
+    await until(is_so)
+
+
+async def becomes_known(keda: Keda, demand: float) -> None:
+    """The same where the scaler has only begun to listen: until it has heard all that it has found, it does not say."""
+
+    async def is_so() -> bool:
+        try:
+            return await keda.demand() == demand
+        except grpc.aio.AioRpcError as refusal:
+            if refusal.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
+            return False
 
     await until(is_so)
 
@@ -101,7 +119,7 @@ async def test_a_router_that_comes_is_heard(
     async with demand_server() as third:
         third.want("strong", waiting=3)
         source.found = [*source.found, third.address]
-        await becomes(keda, 3)
+        await becomes_known(keda, 3)
         routers[0].want("strong", waiting=2)
         await becomes(keda, 5)
 
@@ -126,3 +144,26 @@ async def test_before_names_can_be_resolved_keda_gets_an_error(source: FakeAddre
         source.down = False
         await until(lambda: keda.serving("routers"))
         assert await keda.demand() == 0
+
+
+async def test_in_a_cluster_routers_are_those_of_the_endpoint_slices(
+    routers: list[DemandServer], tmp_path: Path
+) -> None:
+    host, _, port = routers[0].address.rpartition(":")
+    found = an_endpoint_slice("router", an_endpoint(host, ready=True))
+    found["metadata"] |= {"name": "router-1", "resourceVersion": "1"}
+    async with fake_api_server(tmp_path) as (server, kubeconfig):
+        server.pieces = [orjson.dumps({"metadata": {"resourceVersion": "1"}, "items": [found]})]
+        settings = SETTINGS.model_copy(
+            update={
+                "routers": SETTINGS.routers.model_copy(update={"target": f"k8s:///router:{port}"}),
+                "kubernetes": Kubernetes(endpoint_slices=True, namespace="models", kubeconfig=kubeconfig),
+            }
+        )
+        async with app(settings) as addresses, asking(addresses.grpc) as keda:
+            await until(lambda: keda.serving("routers"))
+            routers[0].want("strong", running=3)
+            await becomes(keda, 3)
+        method, path, _ = server.asked[0]
+    assert method == "GET"
+    assert path.startswith("/apis/discovery.k8s.io/v1/namespaces/models/endpointslices")

@@ -6,12 +6,14 @@ import secrets
 from contextlib import suppress
 from typing import Any
 
+import grpc
 import orjson
 import pytest
 
 from fakes.engine import FakeEngine
 from fixtures.callers import Answer, body, calling, fetch, metric, responses, until
 from fixtures.router_process import StartRouter, direct, policies
+from steersman.api.v1 import backend_service_pb2, backend_service_pb2_grpc
 from steersman.local.system import System
 
 Span = dict[str, Any]
@@ -73,6 +75,7 @@ def ancestors(found: list[Span], span: Span) -> list[str]:
 
 ENGINE_CALL = "chat SmolLM2-135M-Instruct"
 GENERATE = "steersman.api.v1.BackendService/Generate"
+GET_LOAD = "steersman.api.v1.BackendService/GetLoad"
 
 
 async def test_one_trace_leads_from_the_caller_over_classifier_and_backend_to_the_engine(
@@ -173,19 +176,32 @@ async def test_what_the_caller_does_not_sample_makes_no_spans_in_the_product(sys
     ]
 
 
+async def test_a_backend_begins_no_trace(system: System) -> None:
+    assert system.addresses.weak_backend is not None
+    async with grpc.aio.insecure_channel(system.addresses.weak_backend) as channel:
+        stub = backend_service_pb2_grpc.BackendServiceStub(channel)
+        await stub.GetLoad(backend_service_pb2.GetLoadRequest(), timeout=10)
+    trace_id = secrets.token_hex(16)
+    assert (await ask_http(system, f"Traced: {trace_id}", trace_id, model="weak")).status == 200
+    await spans(system, trace_id, names={GENERATE})  # spans are sent in order
+    listed = (await fetch(system.addresses.traces)).json["traces"]
+    assert GET_LOAD not in {each["root"] for each in listed}
+
+
 async def test_without_a_word_from_the_caller_the_sampler_of_the_environment_decides(
     system: System, start_router: StartRouter, engines: dict[str, FakeEngine]
 ) -> None:
     collector = system.plan.layout.otlp_url
     tier = direct(engines["weak"].url)
 
-    async def spans_of(service: str, sampler: str) -> list[str]:
+    async def spans_of(service: str, sampler: str, argument: str = "") -> list[str]:
         router = await start_router(
             policies(tier, tier),
             environment={
                 "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
                 "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
                 "OTEL_TRACES_SAMPLER": sampler,
+                "OTEL_TRACES_SAMPLER_ARG": argument,
                 "OTEL_SERVICE_NAME": service,
             },
         )
@@ -203,6 +219,7 @@ async def test_without_a_word_from_the_caller_the_sampler_of_the_environment_dec
         *["chat fake-model"] * 3,
     ], "what was asked is traced, and health checks are not"
     assert await spans_of("test-never", "parentbased_always_off") == []
+    assert await spans_of("test-no-share", "parentbased_traceidratio", "0.0") == []
 
 
 async def test_a_trace_reaches_an_engine_without_a_backend_as_a_header(

@@ -92,6 +92,38 @@ async def test_it_answers(adapter: OpenAIEngine, fake: FakeEngine) -> None:
     assert fake.seen[0].headers["traceparent"] == "x"
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_waits_for_an_engine_that_turns_out_to_hang_is_given_up(
+    adapter: OpenAIEngine, fake: FakeEngine, *, stream: bool
+) -> None:
+    await adapter.refresh()
+    fake.hold_before_answer = True
+    body = b'{"stream":true,"messages":[]}' if stream else b'{"messages":[]}'
+    waiting = asyncio.ensure_future(anext(adapter.generate(body, stream=stream, headers={})))
+    await fake.until(running=1)
+    fake.api_key = "another"
+    for _ in range(3):
+        assert not waiting.done()
+        await adapter.refresh()
+    with pytest.raises(Unavailable) as told:
+        await waiting
+    assert told.value.reason == "ENGINE_TIMEOUT"
+    await fake.until(disconnects=1)
+
+
+async def test_an_answer_that_has_begun_is_kept_when_its_engine_seems_to_hang(
+    adapter: OpenAIEngine, fake: FakeEngine
+) -> None:
+    fake.hold_after = 1
+    answer = adapter.generate(b'{"stream":true,"messages":[]}', stream=True, headers={})
+    assert await anext(answer)
+    fake.api_key = "another"
+    for _ in range(3):
+        await adapter.refresh()
+    fake.release()
+    assert [chunks async for chunks in answer]
+
+
 def test_the_names_of_a_model_are_its_ids_and_aliases() -> None:
     models = {"data": [{"id": "a", "aliases": ["b", 3], "owned_by": "vllm"}, {"id": "c"}, {"id": 5}]}
     assert served_model({}, models) == ServedModel(

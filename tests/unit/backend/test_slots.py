@@ -213,6 +213,7 @@ ACTIONS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(slots=st.integers(1, 3), length=st.integers(0, 3), actions=ACTIONS)
 def test_no_slot_is_ever_lost_or_made_up(

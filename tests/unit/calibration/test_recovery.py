@@ -44,6 +44,7 @@ def test_without_a_gap_there_is_nothing_to_recover(gains: list[float]) -> None:
         recovery.calibrate(np.array([0.2, 0.8]), np.array(gains), 0.5, FEW)
 
 
+@pytest.mark.slow
 def test_further_traffic_is_within_the_interval_nineteen_times_in_twenty() -> None:
     generator = np.random.default_rng(7)
     trials, inside = 200, 0

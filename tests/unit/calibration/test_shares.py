@@ -101,6 +101,7 @@ def test_the_same_seed_gives_the_same_digits() -> None:
     assert calibrated(scores, 0.3) != calibrated(scores, 0.3, resampling=Resampling(20, seed=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.4])
 def test_further_traffic_is_within_the_interval_nineteen_times_in_twenty(share: float) -> None:
     generator = np.random.default_rng(20)

@@ -15,6 +15,8 @@ from steersman.classifier.errors import ArtefactError, DataError
 from steersman.classifier.methods import mf
 from unit.classifier import small_world
 
+pytestmark = pytest.mark.slow
+
 OF_BYTES = ("length", "random")
 ON_MODELS = ("bert", "causal_llm")
 """Those that need a model which the small world does not have; they have tests of their own."""

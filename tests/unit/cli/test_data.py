@@ -120,6 +120,7 @@ def test_a_home_that_cannot_be_reached_leaves_nothing(
     assert not into.exists()
 
 
+@pytest.mark.slow
 def test_a_fetch_that_is_interrupted_leaves_nothing(home: DataHome, into: Path) -> None:
     home.stalled.add(f"/{NAME}/mmlu_test.json")
     command = [sys.executable, "-m", "steersman.cli", "data", "fetch", NAME]

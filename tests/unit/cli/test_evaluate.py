@@ -16,6 +16,8 @@ import pytest
 from steersman.classifier.embeddings import DIRECTORY_VARIABLE
 from steersman.cli.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

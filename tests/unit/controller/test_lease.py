@@ -212,6 +212,7 @@ steps = st.tuples(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=250)
 @given(st.lists(steps, min_size=30, max_size=60))
 def test_no_two_ever_lead_at_once_however_slow_requests_are_and_whichever_get_lost(

@@ -70,7 +70,7 @@ def processes_of(clone: Path) -> list[psutil.Process]:
 def test_the_demo_shows_decisions_a_trace_and_the_savings_and_stops_everything(clone: Path) -> None:
     said = make(clone, "demo")
     for part in ("gRPC Chat", "openai SDK, stream", "L1_HIT", "triton InferRequest", "strong share"):
-        assert part in said
+        assert part in said, said
     assert processes_of(clone) == []
 
 

@@ -16,7 +16,7 @@ from steersman.local.engine import Model
 from steersman.local.options import BadOption, Elsewhere
 from steersman.local.parts import MissingPart, Parts
 from steersman.local.plan import Answering, Plan, plan
-from steersman.local.ports import Ports
+from steersman.local.ports import NoFreePort, Ports
 from steersman.router import catalogue
 
 KEYS = {
@@ -31,6 +31,7 @@ KEYS = {
     "strong_engine",
     "metrics",
     "traces",
+    "ca_file",
 }
 ELSEWHERE = Elsewhere(url="https://models.example/v1", model="large", api_key="s3cret")
 
@@ -119,6 +120,14 @@ def test_a_taken_port_is_not_handed_out() -> None:
 def test_a_port_is_handed_out_once() -> None:
     ports = Ports()
     assert len({ports.take() for _ in range(100)}) == 100
+
+
+def test_ports_come_from_the_range_that_is_asked_for_until_none_is_left() -> None:
+    only = Ports().take()
+    ports = Ports(lowest=only, highest=only)
+    assert ports.take() == only
+    with pytest.raises(NoFreePort, match=f"between {only} and {only}"):
+        ports.take()
 
 
 def test_nothing_set_means_both_engines_here() -> None:

@@ -81,3 +81,9 @@ def test_a_change_of_tenants_or_of_tiers_is_told_without_what_is_secret_in_them(
     assert (list(line["tiers"]), list(line["tenants"])) == (["strong"], ["search"])
     assert line["tenants_told_apart"]
     assert "sk-very-secret" not in str(line)
+
+
+def test_whose_prompts_are_kept_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    tenants = {"search": Rights(captured={"auto": 0.05}), "mail": Rights()}
+    audit.policies(a_catalogue(), replace(a_catalogue(), tenants=tenants))
+    assert last(caplog)["captured"] == {"search": {"auto": 0.05}}

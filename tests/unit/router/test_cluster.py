@@ -93,6 +93,13 @@ async def test_a_router_outside_of_a_cluster_needs_no_way_to_one() -> None:
         assert api is None
 
 
+async def test_where_an_issuers_keys_check_tokens_no_way_to_the_api_is_needed() -> None:
+    issuer = {"name": "https://issuer", "keys_url": "https://issuer/jwks"}
+    accounts = {"rules": [{"namespace": "search"}], "issuer": issuer}
+    async with cluster_api(Kubernetes(), Identity.model_validate({"service_accounts": accounts})) as api:
+        assert api is None
+
+
 async def test_a_router_that_is_to_use_the_api_and_has_no_way_to_it_does_not_start() -> None:
     with pytest.raises(OSError, match="no way to the Kubernetes API is known"):
         async with cluster_api(BOTH, Identity()):

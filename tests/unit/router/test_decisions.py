@@ -55,7 +55,7 @@ async def test_a_decision_is_found_by_its_tenant_and_by_nobody_else(guarded: Rou
 
 
 async def test_another_replica_finds_it_too() -> None:
-    shared = FakeStore[Record]()
+    shared = FakeStore[bytes]()
     one, another = await router_on_fakes(decided=shared), await router_on_fakes(decided=shared)
     made = await one.decided(a_request(tenant="search"))
     assert (await another.decisions.find(made.id, caller=SEARCH)).decision == made
@@ -91,7 +91,7 @@ async def test_what_is_no_id_is_not_looked_for(guarded: RouterOnFakes, decision_
 
 
 async def test_a_process_keeps_the_newest_for_a_while(guarded: RouterOnFakes) -> None:
-    now, shared = [time.time()], FakeStore[Record](down=True)
+    now, shared = [time.time()], FakeStore[bytes](down=True)
     kept = Decisions(secret=b"x", store=shared, entries=2, ttl_seconds=60, now=lambda: now[0])
     for _ in range(3):
         await guarded.decided(a_request(tenant="search"))

@@ -34,6 +34,12 @@ def test_work_that_fails_is_gone_too(*, running: bool) -> None:
     assert demand.classifier == Gauge()
 
 
+def test_what_never_came_in_is_unmet() -> None:
+    demand = Demand()
+    demand.never_came_in(3)
+    assert (demand.router, demand.version) == (Gauge(unmet_total=3), 1)
+
+
 def test_unmet_work_stays_counted() -> None:
     demand = Demand()
     with demand.of_tier("strong") as want:

@@ -121,6 +121,28 @@ async def test_a_member_that_drains_gets_no_new_requests_while_there_is_another(
     assert set((await two_that_say(drains, drains)).picks()) == {"a:1", "b:1"}
 
 
+async def test_a_member_that_says_no_more_how_busy_it_is_hangs_and_gets_no_new_requests() -> None:
+    two = await two_that_say(IDLE, BUSY)
+    hangs, _ = two.fleet.members
+    hangs.missed = 3
+    assert set(two.picks()) == {"b:1"}
+    two.fleet.heard(hangs, IDLE)
+    assert set(two.picks()) == {"a:1"}
+
+
+async def test_where_nobody_says_how_busy_it_is_nobody_hangs() -> None:
+    two = await two_that_say(IDLE, IDLE)
+    for member in two.fleet.members:
+        member.missed = 3
+    assert set(two.picks()) == {"a:1", "b:1"}
+
+
+async def test_a_member_that_has_never_said_how_busy_it_is_does_not_hang() -> None:
+    two = await two_that_say(None, IDLE)
+    two.fleet.members[0].missed = 3
+    assert set(two.picks()) == {"a:1", "b:1"}
+
+
 @pytest.mark.parametrize("count", [2, 3, 10])
 async def test_idle_members_share_the_work(count: int) -> None:
     many = await port(*(f"{number}:1" for number in range(count)))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.issuer import NAME as ISSUER, a_key, fake_issuer, signed
 from fakes.kubernetes import GONE, FakeKubernetes
 from fakes.reviewer import a_token
 from steersman.identity import key_file
@@ -129,6 +130,26 @@ async def test_tokens_are_known_beside_keys(world: World) -> None:
     assert await known(callers, token) == Caller("search", "search/web")
     assert await known(callers, FILED_TEXT) == FILED_CALLER
     assert await known(callers, a_token(name="another")) is None
+
+
+async def test_the_keys_of_an_issuer_stand_in_for_the_api_server(world: World) -> None:
+    async with fake_issuer() as issuer:
+        accounts = {
+            "rules": [{"namespace": "models", "tenant": "search"}],
+            "issuer": {"name": ISSUER, "keys_url": issuer.url},
+        }
+        callers = await world.callers(service_accounts=accounts)
+        assert await known(callers, signed()) == Caller("search", "models/caller")
+        assert await known(callers, signed(sub="system:serviceaccount:other:caller")) is None
+        assert await known(callers, signed(key=a_key("stranger"))) is None
+    assert not world.api.asked
+
+
+def test_keys_that_come_in_the_clear_are_refused() -> None:
+    with pytest.raises(ValueError, match="must begin with https"):
+        Identity.model_validate(
+            {"service_accounts": {"issuer": {"name": ISSUER, "keys_url": "http://example.com/jwks"}}}
+        )
 
 
 @pytest.mark.parametrize(

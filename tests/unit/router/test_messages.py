@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from fakes.classifier import IDENTITY
-from steersman.api.v1 import decision_pb2
+from steersman.api.v1 import decision_pb2, router_service_pb2
 from steersman.router import messages
 from steersman.router.accounting import Record
 from steersman.router.model import CacheState, Reason, Scored, Stages
@@ -31,6 +31,18 @@ def test_a_decision_is_told_whole(record: Record) -> None:
         classifier=decision_pb2.Classifier(name=IDENTITY.name, version="1", artefact_digest="c0ffee"),
         cache=decision_pb2.CACHE_STATE_MISS,
     )
+
+
+def _overhead(stages: Stages) -> decision_pb2.Overhead:
+    message = decision_pb2.Overhead()
+    messages.write_overhead(message, stages)
+    return message
+
+
+def _summary(record: Record) -> router_service_pb2.Summary:
+    message = router_service_pb2.Summary()
+    messages.write_summary(message, record)
+    return message
 
 
 def test_a_method_without_a_win_probability_tells_none(without_win_probability: Record) -> None:
@@ -92,26 +104,26 @@ def test_nothing_is_told_of_a_record_without_a_decision() -> None:
 
 
 def test_overhead_is_told_by_stage(record: Record) -> None:
-    overhead = messages.overhead(record.stages)
+    overhead = _overhead(record.stages)
     told = [getattr(overhead, stage).ToMicroseconds() for stage in Stages.__dataclass_fields__]
     assert told == pytest.approx([1000, 2000, 3000, 4000, 5000], abs=1)
     assert overhead.total.ToMicroseconds() == pytest.approx(15_000, abs=1)
 
 
 def test_more_than_a_second_is_told_right() -> None:
-    assert messages.overhead(Stages(dispatch=61.25)).dispatch == Duration(seconds=61, nanos=250_000_000)
+    assert _overhead(Stages(dispatch=61.25)).dispatch == Duration(seconds=61, nanos=250_000_000)
 
 
 def test_a_summary_tells_what_the_answer_took(record: Record) -> None:
-    summary = messages.summary(record)
+    summary = _summary(record)
     assert (summary.finish_reason, summary.served_model, summary.retries) == ("stop", "strong-model", 1)
     assert summary.usage == decision_pb2.Usage(prompt_tokens=70, completion_tokens=30, cached_tokens=20)
     assert summary.cost == decision_pb2.Cost(usd=0.5, strongest_tier_usd=2.0, joules=4.0)
-    assert summary.overhead == messages.overhead(record.stages)
+    assert summary.overhead == _overhead(record.stages)
 
 
 def test_a_wait_is_told_where_there_was_one(record: Record) -> None:
-    assert not messages.summary(record).HasField("waited")
+    assert not _summary(record).HasField("waited")
     record.waited_seconds = 1.5
-    assert messages.summary(record).waited == Duration(seconds=1, nanos=500_000_000)
-    assert messages.summary(record).overhead.total == messages.overhead(record.stages).total
+    assert _summary(record).waited == Duration(seconds=1, nanos=500_000_000)
+    assert _summary(record).overhead.total == _overhead(record.stages).total

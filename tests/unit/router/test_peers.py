@@ -13,8 +13,8 @@ import grpc
 import pytest
 from aiohttp import web
 
-from fixtures.certificates import LOCAL, Authority, Issued
 from steersman.identity.shown import Peer
+from steersman.local.authority import LOCAL, Authority, Issued
 from steersman.router import peers
 from steersman.runtime import tls
 from steersman.runtime.settings import Tls

@@ -296,6 +296,22 @@ async def test_leaving_gives_everything_back() -> None:
     assert (await desk.store.take("team", (Ask(many),))).levels == pytest.approx((6397.0,))
 
 
+async def test_leaving_waits_for_what_is_being_asked_for_and_gives_that_back_too() -> None:
+    desk = Desk()
+    quota = Quota("requests_per_minute", Kind.REQUESTS, 10.0, HOUR)
+    desk.store.answers.close()
+    async with desk.limiter:
+        asking = asyncio.create_task(desk.admit(quota))
+        await desk.store.answers.until(waiting=1)
+        (serving,) = [each for each in asyncio.all_tasks() if each.get_name() == "asking for quotas"]
+        asking.cancel()
+        asyncio.get_running_loop().call_later(0.05, desk.store.answers.open)
+    assert serving.done()
+    assert (await desk.store.take("team", (Ask(quota),))).levels == pytest.approx((10.0,))
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
 async def test_a_replica_goes_on_saying_that_it_has_its_slots() -> None:
     desk = Desk()
     await desk.admit(RUNNING)

@@ -31,6 +31,8 @@ class Reviewed:
     reviews: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     now: float = NOW.timestamp()
+    set_by: float = 0.0
+    """Seconds by which the clock of the day has been set; the monotonic one cannot be."""
     timeout: float = 5.0
     entries: int = 100
 
@@ -41,7 +43,8 @@ class Reviewed:
             Terms("steersman", [Rule("search", "*", "search")], FRESH, STALE, self.timeout, self.entries),
             refuse=self.holders.refuse,
             on_review=lambda outcome: self.reviews.update([outcome]),
-            now=lambda: self.now,
+            clock=lambda: self.now,
+            now=lambda: self.now + self.set_by,
         )
 
     def known(self, name: str = "web", *, ends: float = ENDS, namespace: str = "search") -> str:
@@ -85,6 +88,22 @@ async def test_a_token_is_good_until_it_ends_and_no_longer(reviewed: Reviewed) -
     with pytest.raises(Unauthenticated):
         await reviewed.accounts.identify(token)
     assert len(reviewed.reviewer.asked) == 1
+
+
+@pytest.mark.parametrize("set_by", [-3600.0, 3600.0])
+async def test_what_is_known_lasts_as_long_as_stated_whatever_the_clock_is_set_to(
+    reviewed: Reviewed, set_by: float
+) -> None:
+    token = reviewed.known(ends=ENDS + 7200)
+    await reviewed.accounts.identify(token)
+    reviewed.set_by = set_by
+    reviewed.now += FRESH - 1
+    assert await reviewed.accounts.identify(token) == WEB
+    assert len(reviewed.reviewer.asked) == 1
+    reviewed.reviewer.users.clear()
+    reviewed.now += 1
+    with pytest.raises(Unauthenticated):
+        await reviewed.accounts.identify(token)
 
 
 async def test_while_the_api_server_is_away_whom_it_has_known_goes_on_for_the_stated_time(

@@ -212,3 +212,52 @@ async def test_pods_are_asked_for_their_load_where_there_are_several_to_choose_f
         await upstreams.ask_for_loads()
         loads = {m.address: m.load for tier in upstreams.fleets.values() for m in tier.members}
     assert loads == {"a:1": Load(2, 4, 4), "b:1": None, "alone:1": None}
+
+
+async def test_what_waits_for_a_pod_that_answers_no_more_is_told_so() -> None:
+    pods = {address: FakeUpstream(address, says=Load(0, 1, 4)) for address in ("a:1", "b:1")}
+
+    def fleet(spec: UpstreamSpec) -> Fleet[Upstream]:
+        async def connect(address: str) -> Upstream:
+            return pods[address]
+
+        source = FakeAddresses(tuple(pods))
+        return Fleet(spec.target, source, connect, lambda: Breaker(threshold=1, cooldown=1.0))
+
+    told: list[int] = []
+    asked = 0
+    async with Upstreams(fleet, WaitingRoom(Bounds())) as upstreams:
+        await upstreams.apply({"weak": WEAK})
+        await upstreams.ask_for_loads()
+        pods["a:1"].says = None
+        with upstreams.fleets["weak"].members[0].awaited(lambda: told.append(asked)):
+            while asked < 4:
+                asked += 1
+                await upstreams.ask_for_loads()
+    assert told == [3, 4]
+
+
+async def test_many_pods_are_asked_for_their_load_in_turns() -> None:
+    asked: list[str] = []
+
+    class Asked(FakeUpstream):
+        async def load(self) -> Load | None:
+            asked.append(self.address)
+            return Load(0, 1, 4)
+
+    pods = [f"pod-{number}:1" for number in range(100)]
+
+    def fleet(spec: UpstreamSpec) -> Fleet[Upstream]:
+        async def connect(address: str) -> Upstream:
+            return Asked(address)
+
+        return Fleet(
+            spec.target, FakeAddresses(tuple(pods)), connect, lambda: Breaker(threshold=1, cooldown=1.0)
+        )
+
+    async with Upstreams(fleet, WaitingRoom(Bounds())) as upstreams:
+        await upstreams.apply({"weak": WEAK})
+        for rounds in range(1, 5):
+            await upstreams.ask_for_loads()
+            assert len(asked) <= 64 * rounds
+    assert sorted(asked) == sorted(2 * pods)

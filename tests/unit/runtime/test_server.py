@@ -265,7 +265,7 @@ async def test_draining_does_not_wait_longer_than_allowed(servicer: ScriptedServ
 
 async def test_metrics_are_served_over_http() -> None:
     metrics = ProcessMetrics()
-    metrics.background_failures.labels(task="x").inc()
+    metrics.background_failures.labels("x").inc()
     async with (
         metrics_server("127.0.0.1:0", metrics) as address,
         aiohttp.ClientSession() as session,

@@ -23,8 +23,10 @@ def test_promised_defaults() -> None:
             "max_connection_age_grace_seconds": 600.0,
             "drain_seconds": 60.0,
             "max_concurrent_rpcs": 4096,
+            "max_waiting_rpcs": 256,
         },
         "metrics": {"address": "0.0.0.0:9090"},
+        "health": {"address": None},
         "log": {"level": "INFO", "format": "json"},
         "tls": {"folder": None, "verify_clients": True, "client_names": ()},
     }
@@ -52,6 +54,16 @@ def test_names_are_nested_with_two_underscores(monkeypatch: pytest.MonkeyPatch) 
 def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError):
+        ProcessSettings()
+
+
+def test_where_hops_speak_tls_no_port_for_health_is_opened_in_the_clear(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STEERSMAN_HEALTH__ADDRESS", "127.0.0.1:0")
+    assert ProcessSettings().health.address == "127.0.0.1:0"
+    monkeypatch.setenv("STEERSMAN_TLS__FOLDER", "/etc/steersman-tls")
+    with pytest.raises(ValidationError, match="HEALTH__ADDRESS cannot be set"):
         ProcessSettings()
 
 

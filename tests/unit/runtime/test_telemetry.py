@@ -99,6 +99,57 @@ async def test_malformed_headers_do_no_harm(spans: InMemorySpanExporter) -> None
     assert len(spans.get_finished_spans()) == 6
 
 
+async def test_of_requests_without_a_parent_a_share_is_traced(
+    spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry._roots, "share", 0.25)
+    for _ in range(1000):
+        telemetry.begin("method", SpanKind.SERVER, {}).end()
+    assert 150 < len(spans.get_finished_spans()) < 350
+
+
+async def test_a_request_that_is_not_drawn_costs_no_span(
+    spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry._roots, "share", 0.0)
+    assert telemetry.begin("method", SpanKind.SERVER, {}) is trace.INVALID_SPAN
+    with telemetry.child("child") as span:
+        assert telemetry.headers_of(span) == {}
+    assert spans.get_finished_spans() == ()
+
+
+async def test_a_sampled_parent_is_traced_whatever_the_share_and_a_malformed_one_is_none(
+    spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry._roots, "share", 0.0)
+    telemetry.begin("malformed", SpanKind.SERVER, {"traceparent": "00-1-2-01"}).end()
+    telemetry.begin("sampled", SpanKind.SERVER, PARENT).end()
+    assert [span.name for span in spans.get_finished_spans()] == ["sampled"]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "argument", "share", "by_us"),
+    [
+        pytest.param(None, None, 0.1, True, id="nothing"),
+        pytest.param("parentbased_traceidratio", "0.02", 0.02, True, id="what-the-chart-says"),
+        pytest.param("parentbased_traceidratio", None, 1.0, False, id="no-share"),
+        pytest.param("parentbased_traceidratio", "all", 1.0, False, id="what-is-no-number"),
+        pytest.param("parentbased_traceidratio", "7", 1.0, False, id="what-is-no-share"),
+        pytest.param("parentbased_always_on", None, 1.0, False, id="another-sampler"),
+        pytest.param("traceidratio", "0.5", 1.0, False, id="one-that-heeds-no-parent"),
+    ],
+)
+def test_only_the_share_of_a_sampler_that_heeds_parents_is_drawn_here(
+    monkeypatch: pytest.MonkeyPatch, sampler: str | None, argument: str | None, share: float, *, by_us: bool
+) -> None:
+    for name, value in (("OTEL_TRACES_SAMPLER", sampler), ("OTEL_TRACES_SAMPLER_ARG", argument)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    drawn, ours = telemetry._sampling()
+    assert (drawn, ours is not None) == (share, by_us)
+
+
 @pytest.mark.parametrize(
     "environment", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x:1", "OTEL_SDK_DISABLED": "true"}]
 )

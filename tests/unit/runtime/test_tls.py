@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from fakes.scripted_servicer import ScriptedServicer
-from fixtures.certificates import LOCAL, Authority, Issued
 from steersman.api.v1 import backend_service_pb2 as pb, backend_service_pb2_grpc
+from steersman.local.authority import LOCAL, Authority, Issued
 from steersman.runtime import tls
 from steersman.runtime.addresses import name_of
 from steersman.runtime.client_names import ClientNames
@@ -268,6 +268,7 @@ async def test_a_process_does_not_start_with_files_that_do_not_fit_and_tells_no_
     assert key.decode().splitlines()[1] not in str(told.value)
 
 
+@pytest.mark.slow
 async def test_no_request_fails_while_certificates_rotate_under_load(
     strict: Listening, tmp_path: Path
 ) -> None:

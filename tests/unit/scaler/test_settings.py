@@ -15,8 +15,10 @@ def test_defaults_are_as_promised() -> None:
             "max_connection_age_grace_seconds": 3600.0,
             "drain_seconds": 10.0,
             "max_concurrent_rpcs": 4096,
+            "max_waiting_rpcs": 256,
         },
         "metrics": {"address": "0.0.0.0:9090"},
+        "health": {"address": None},
         "log": {"level": "INFO", "format": "json"},
         "tls": {"folder": None, "verify_clients": True, "client_names": ()},
         "routers": {
@@ -27,6 +29,12 @@ def test_defaults_are_as_promised() -> None:
             "longest_pause_seconds": 2.0,
         },
         "counting": {"hold_seconds": 60.0, "unmet_seconds": 20.0, "settle_seconds": 5.0},
+        "kubernetes": {
+            "endpoint_slices": False,
+            "namespace": "default",
+            "kubeconfig": None,
+            "start_seconds": 3.0,
+        },
         "resend_seconds": 30.0,
     }
 

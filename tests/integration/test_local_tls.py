@@ -1,0 +1,78 @@
+"""`make up TLS=1`: the local system with private hops, called as its own examples say."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from fixtures.callers import PROMPT, calling, failure
+from steersman.local import engine, layout, options, usage
+from steersman.local.options import BadOption
+from steersman.local.parts import Parts
+from steersman.local.plan import plan
+from steersman.local.ports import Ports
+from steersman.local.system import System
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def private(
+    parts: Parts, ports: Ports, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[System]:
+    tiers = engine.tiny(parts)
+    planned = plan(
+        parts, tiers, layout.decide(ports, tiers=tiers), folder=tmp_path_factory.mktemp("s") / "up", tls=True
+    )
+    async with System(planned) as system:
+        yield system
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize(
+    ("title", "command"),
+    [
+        pytest.param("the openai SDK", [sys.executable, "-c"], id="openai"),
+        pytest.param("a gRPC client", [sys.executable, "-c"], id="grpc"),
+        pytest.param("curl", ["bash", "-c"], id="curl"),
+    ],
+)
+async def test_an_example_answers(private: System, title: str, command: Sequence[str]) -> None:
+    (example,) = (each for each in usage.examples(private.addresses) if each.title.split(",")[0] == title)
+    process = await asyncio.create_subprocess_exec(
+        *command, example.code, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    said, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert said.strip()
+    if title == "curl":
+        assert b"x-steersman-score: 0." in said  # Triton was asked, through TLS
+
+
+async def test_plain_text_is_refused(private: System) -> None:
+    for address in (
+        private.addresses.router_grpc,
+        private.addresses.weak_backend,
+        private.addresses.triton_grpc,
+    ):
+        assert address is not None
+        async with calling(address) as caller:
+            assert (await failure(caller.route(PROMPT, seconds=5))).code is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_keys_are_their_users_alone(private: System) -> None:
+    folder = Path(private.addresses.ca_file or "").parent.parent
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert private.addresses.redis.startswith("unix://")
+
+
+async def test_what_cannot_be_meant_is_refused() -> None:
+    assert options.read({"TLS": "1"}).tls
+    with pytest.raises(BadOption, match="TLS is 'yes'"):
+        options.read({"TLS": "yes"})
