@@ -17,6 +17,7 @@ from cluster.release import NAME
 
 GRPC: Final = f"dns:///{NAME}-router-headless:9000"
 HTTP: Final = f"http://{NAME}-router:8080/v1"
+FIRST_KEY: Final = {"name": f"{NAME}-first-key", "key": "api-key"}
 LIFE_SECONDS: Final = 1200
 """After so long a pod of callers ends whoever forgot it: no load is without an end."""
 START_SECONDS: Final = 60.0
@@ -113,6 +114,8 @@ def pod(name: str, image: Image, *, command: list[str], port: int, path: str) ->
         "image": image.reference,
         "imagePullPolicy": "IfNotPresent",
         "command": command,
+        # The key that the chart has made, wherever it made one.
+        "env": [{"name": "API_KEY", "valueFrom": {"secretKeyRef": {**FIRST_KEY, "optional": True}}}],
         "readinessProbe": {"httpGet": {"port": port, "path": path}, "periodSeconds": 1},
         "securityContext": _SECURITY,
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},

@@ -36,6 +36,7 @@ _INPUTS: Final = {
         "locks/triton.txt",
         "locks/images/triton-server.txt",
     ),
+    "envoy": ("tests/cluster/envoy", "locks/images/envoy.txt"),
     "engine": ("services/Dockerfile.engine", "services/steersman/engine", "locks/images/engine.txt"),
 }
 """What goes into an image."""
@@ -58,14 +59,19 @@ class Image:
         """As a pod names it."""
         return f"{os.environ.get('REGISTRY', 'ghcr.io/steersman')}/steersman-{self.name}:{self.tag}"
 
+    @property
+    def archive(self) -> Path:
+        """Where it is kept for clusters that take archives."""
+        return ARCHIVES / self.tag / f"{self.name}.tar"
+
 
 def names() -> list[str]:
-    """Images of those processes that are written already, and the callers'."""
+    """Images of those processes that are written already, the callers', and Envoy's."""
     services = ROOT / "services" / "steersman"
     return [
         name
         for name in _INPUTS
-        if name in {"caller", "classifier"} or (services / name / "__main__.py").exists()
+        if name in {"caller", "classifier", "envoy"} or (services / name / "__main__.py").exists()
     ]
 
 
@@ -82,16 +88,22 @@ def ready(name: str, *, edition: str = "") -> Image:
         _script(image, "build")
         _script(image, "load")
         return image
-    archive = ARCHIVES / image.tag / f"{name}.tar"
-    if not archive.exists():
-        _script(image, "build")
-        _script(image, "save", str(archive.parent))
-    run(["bash", "-c", f"{load} {shlex.quote(str(archive))}"], seconds=BUILD_SECONDS)
+    if not image.archive.exists():
+        build_into(image.archive.parent, image)
+    run(["bash", "-c", f"{load} {shlex.quote(str(image.archive))}"], seconds=BUILD_SECONDS)
     return image
 
 
+def build_into(folder: Path, image: Image) -> Path:
+    """Build an image whether it is there or not, and put its archive into a folder."""
+    _script(image, "build")
+    _script(image, "save", str(folder))
+    return folder / f"{image.name}.tar"
+
+
 def _script(image: Image, *arguments: str) -> None:
-    run([SCRIPT, *arguments, image.name], seconds=BUILD_SECONDS, environment={"VERSION": image.tag})
+    content_alone = {"VERSION": image.tag, "REVISION": image.tag, "SOURCE_DATE_EPOCH": "0"}
+    run([SCRIPT, *arguments, image.name], seconds=BUILD_SECONDS, environment=content_alone)
 
 
 def _digest(name: str) -> str:

@@ -65,10 +65,10 @@ class Release:
             assert time.monotonic() < end, "pods that were replaced are still there"
             time.sleep(1)
 
-    def apply(self, verb: str, *values: Values) -> None:
-        """`install` or `upgrade` with these values, of which later ones win, and wait for nothing."""
+    def apply(self, verb: str, *values: Values, name: str = NAME) -> str:
+        """`install`, `upgrade` or `template` with these values, of which later ones win, and wait for nothing."""
         files = [argument for layer in values for argument in ("--values", self._file(layer))]
-        self._helm(verb, NAME, str(CHART), *files)
+        return self._helm(verb, name, str(CHART), *files)
 
     def _file(self, values: Values) -> str:
         folder = ROOT / ".local" / "cluster" / "values"
@@ -91,6 +91,9 @@ def naming(images: Iterable[Image]) -> Values:
                 values.setdefault("tierDefaults", {})["engine"] = {"image": {"tag": image.tag}}
             case "backend":
                 values.setdefault("tierDefaults", {})["image"] = {"tag": image.tag}
+            case "envoy":
+                envoy = {"repository": "steersman-envoy", "tag": image.tag}
+                values.setdefault("tls", {})["envoy"] = {"image": envoy}
             case "caller":
                 pass
             case component:

@@ -17,6 +17,7 @@ OUT_SECONDS: Final = 150.0
 ON_CPU: Final[Values] = {
     "router": {"replicas": 1, "autoscaling": {"minReplicas": 1, "maxReplicas": 3, "hpa": {"enabled": True}}},
     "defaults": {"autoscaling": {"behavior": QUICKLY}},
+    "runAsUser": 1000650000,  # of which no image knows anything, as where a platform gives out users
 }
 
 

@@ -16,6 +16,13 @@ from cluster.release import Release, Values
 
 WAYS = ("1:route:auto", "1:complete:auto", "1:chat:auto", "1:whole:auto", "1:stream:auto")
 TRACED = frozenset({"steersman-router", "steersman-backend", "steersman-classifier"})
+LOOK = """
+import importlib.util, json, os, pathlib, shutil
+found = [name for name in ("pip", "setuptools", "wheel", "ensurepip") if importlib.util.find_spec(name)]
+found += [name for name in ("gcc", "cc", "make", "git", "pip", "pip3") if shutil.which(name)]
+found += [str(path) for path in pathlib.Path("/usr").rglob("pip/__main__.py")]
+print(json.dumps({"user": os.getuid(), "found": found, "writable": os.access("/opt", os.W_OK)}))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +55,26 @@ def test_the_classifiers_output_is_in_redis(installed: Release, caller: Image) -
     asked(installed.namespace, caller, "1:route:auto", options=("--most=1", "--distinct"))
 
     assert scores() == before + 1
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("router", "router"),
+        ("controller", "controller"),
+        ("classifier", "classifier"),
+        ("backend-weak", "backend"),
+        ("backend-weak", "engine"),
+    ],
+    ids="/".join,
+)
+def test_nothing_that_installs_or_compiles_is_in_an_image(installed: Release, where: tuple[str, str]) -> None:
+    deployment, container = where
+    command = ("exec", f"deployment/steersman-{deployment}", f"--container={container}")
+
+    seen = json.loads(installed.namespace.kubectl(*command, "--", "python3", "-c", LOOK))
+
+    assert seen == {"user": 65532, "found": [], "writable": False}
 
 
 def test_a_trace_is_complete_in_a_collector(installed: Release, image_values: Values, caller: Image) -> None:

@@ -5,7 +5,6 @@ One run: load on weak alone, then on the classifier alone, then none. Callers ke
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,10 +25,10 @@ from cluster.values import SCALED, SMALL
 OUT_SECONDS: Final = 120.0
 """From load to more replicas that are ready: an engine has to start meanwhile."""
 IN_SECONDS: Final = 180.0
-SETTLED_SECONDS: Final = 10.0
-"""From a new replica to the look at its share: well within 30."""
-LOOK_SECONDS: Final = 40.0
-"""Long enough that chance does not decide: each of three engines gives some dozen answers."""
+LOOK_SECONDS: Final = 30.0
+"""From the moment at which the newest replica is ready: what it missed at first counts."""
+STEADY: Final = ("1:stream:auto", "1:chat:auto", "4:route:auto")
+"""Callers of the whole run; those that want a decision alone make so many calls that a router's share is no chance."""
 FAIR: Final = 0.5
 """Least part of its fair share that each replica is to get."""
 
@@ -69,7 +68,6 @@ class Run:
         with calling(self.space, self.caller, "8:complete:weak", "6:whole:weak", name="weak-load") as callers:
             self._grows("backend-weak", 3, begun)
             self._grows("router", 3, begun)
-            time.sleep(SETTLED_SECONDS)
             self._look("backend", "router")
             self.seen.told["weak"] = callers.stop()
         self._ends("weak", begun)
@@ -79,7 +77,6 @@ class Run:
         options = ("--distinct",)
         with calling(self.space, self.caller, "32:route:auto", name="route-load", options=options) as callers:
             self._grows("classifier", 3, begun)
-            time.sleep(SETTLED_SECONDS)
             self._look("classifier")
             self.seen.quiet = self.record.mark("no load")
             self.seen.told["route"] = callers.stop()
@@ -122,9 +119,7 @@ def observed(
     release.install(image_values, SMALL, SCALED)
     with recording(space, artefacts / "scaling") as record:
         run = Run(space, record, caller, seen)
-        with calling(
-            space, caller, "1:stream:auto", "1:chat:auto", options=("--pause=0.5", "--distinct")
-        ) as steady:
+        with calling(space, caller, *STEADY, options=("--pause=0.5", "--distinct")) as steady:
             steady.wait_for_answers(4, seconds=60)
             run.weak_is_loaded()
             run.classifier_is_loaded()

@@ -36,6 +36,12 @@ def test_values_that_make_no_sense_are_refused_with_the_reason(release: Release,
     assert reason in str(failed.value)
 
 
+WITH_TOKENS: Final[Values] = {
+    "router": {"identity": {"serviceAccounts": {"rules": [{"namespace": "team-*"}]}}}
+}
+"""Values that make a ClusterRole."""
+
+
 def everything_in(space: Namespace) -> set[str]:
     """Names of all resources of a namespace but those that each has."""
     kinds = run(
@@ -58,8 +64,11 @@ def test_removing_it_leaves_the_users_policies_and_nothing_else(
 ) -> None:
     space = release.namespace
     before = cluster_wide()
-    release.install(image_values, SMALL, SCALED)
+    release.install(image_values, SMALL, SCALED, WITH_TOKENS)
     space.apply(policy("mine"))
+    assert len(cluster_wide() - before) == 2  # leave to review tokens, and its binding
+    with pytest.raises(Failed, match="release steersman in this namespace has one too"):
+        release.apply("install", name="another")
 
     release.uninstall()
     release.settled()

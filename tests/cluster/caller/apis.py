@@ -5,10 +5,11 @@ Each caller has a connection of its own and keeps it: what makes it find new rep
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import openai
@@ -18,10 +19,13 @@ from cluster.caller.answers import Answer, Unfit
 from steersman.api.v1 import chat_pb2, decision_pb2, router_service_pb2 as pb, router_service_pb2_grpc
 
 SERVICE_CONFIG: Final = Path("/opt/steersman/grpc-service-config.json")
+API_KEY: Final = os.environ.get("API_KEY", "")
+"""Shown with each question; empty where the router tells nobody apart."""
 LONGEST: Final = 4
 """Tokens of an answer."""
 
 Ask = Callable[[str], Awaitable[Answer]]
+_SHOWN: Final = (("authorization", f"Bearer {API_KEY}"),) if API_KEY else ()
 
 
 @asynccontextmanager
@@ -42,22 +46,22 @@ class _Grpc:
     def __init__(self, stub: router_service_pb2_grpc.RouterServiceStub, model: str, seconds: float) -> None:
         self._stub = stub
         self._model = model
-        self._seconds = seconds
+        self._asked: dict[str, Any] = {"timeout": seconds, "metadata": _SHOWN}
 
     async def route(self, text: str) -> Answer:
         request = pb.RouteRequest(model=self._model, conversation=_conversation(text))
-        return _decided((await self._stub.Route(request, timeout=self._seconds)).decision)
+        return _decided((await self._stub.Route(request, **self._asked)).decision)
 
     async def complete(self, text: str) -> Answer:
         request = pb.CompleteRequest(model=self._model, conversation=_conversation(text), options=_options())
-        response = await self._stub.Complete(request, timeout=self._seconds)
+        response = await self._stub.Complete(request, **self._asked)
         if not response.summary.finish_reason:
             raise Unfit("the answer does not say why it ended")
         return _decided(response.decision)
 
     async def chat(self, text: str) -> Answer:
         request = pb.ChatRequest(model=self._model, conversation=_conversation(text), options=_options())
-        responses = [response async for response in self._stub.Chat(request, timeout=self._seconds)]
+        responses = [response async for response in self._stub.Chat(request, **self._asked)]
         if not responses or not responses[-1].summary.finish_reason:
             raise Unfit("the stream does not say why it ended")
         return _decided(responses[0].decision)
@@ -80,7 +84,7 @@ def _decided(decision: decision_pb2.Decision) -> Answer:
 @asynccontextmanager
 async def by_openai(url: str, method: str, model: str, seconds: float) -> AsyncIterator[Ask]:
     """A caller with OpenAI's SDK: `whole` or `stream`."""
-    async with openai.AsyncOpenAI(base_url=url, api_key="none", timeout=seconds) as client:
+    async with openai.AsyncOpenAI(base_url=url, api_key=API_KEY or "none", timeout=seconds) as client:
         caller = _OpenAI(client, model)
         ways: dict[str, Ask] = {"whole": caller.whole, "stream": caller.stream}
         yield ways[method]
