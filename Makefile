@@ -69,7 +69,7 @@ test: install lint verify ## Lint, then all tests against the real parts, two fi
 
 .PHONY: test-fast
 test-fast: .venv/.ready ## The tests that start no real part, but for the chart's, with fewer random examples
-	$(python) -m pytest --numprocesses auto --dist worksteal --hypothesis-profile=fast --ignore=tests/chart \
+	$(python) -m pytest --numprocesses $$((2 * $$(nproc))) --dist worksteal --hypothesis-profile=fast --ignore=tests/chart \
 		-m 'not integration and not slow and not cluster' $(ARGS)
 
 .PHONY: fuzz
