@@ -45,7 +45,9 @@ class Subject:
         self, body: bytes | None = None, *, stream: bool, timeouts: Timeouts = PATIENT, **fields: Any
     ) -> list[bytes]:
         asked = self.body(stream=stream, **fields) if body is None else body
-        answer = self.client.generate(asked, stream=stream, timeouts=timeouts)
+        if not stream:
+            return [await self.client.complete(asked, timeouts=timeouts)]
+        answer = self.client.generate(asked, timeouts=timeouts)
         async with aclosing(answer):
             return [chunk async for chunks in answer for chunk in chunks]
 
@@ -120,7 +122,7 @@ class EngineContract:
         assert adapter.served.context_window > 0
 
     async def test_it_stops_when_its_caller_closes_the_stream(self, subject: Subject) -> None:
-        answer = subject.client.generate(subject.long(stream=True), stream=True, timeouts=PATIENT)
+        answer = subject.client.generate(subject.long(stream=True), timeouts=PATIENT)
         await anext(answer)
         assert await subject.busy() == 1
         await answer.aclose()

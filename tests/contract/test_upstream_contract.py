@@ -49,7 +49,7 @@ def dispatch(
     data = {"model": "m", "messages": messages, "stream": stream, "max_tokens": 6, **fields}
     if stream:
         data["stream_options"] = {"include_usage": True}
-    return Dispatch(orjson.dumps(data) if body is None else body, stream, seconds, headers or {})
+    return Dispatch(orjson.dumps(data) if body is None else body, seconds, headers or {})
 
 
 @dataclass
@@ -73,11 +73,21 @@ class Trouble(Subject):
     """Say nothing more after so many chunks."""
     headers: Callable[[], dict[str, str]]
     """Of the last request, as it was seen."""
+    until_busy: Call
+    """Waits until what is behind it works on something."""
 
 
 async def answer(upstream: Upstream, given: Dispatch | None = None) -> list[Sequence[bytes]]:
     async with aclosing(upstream.generate(given or dispatch())) as pieces:
         return [list(piece) async for piece in pieces]
+
+
+async def either(upstream: Upstream, *, stream: bool, **fields: Any) -> None:
+    """An answer, as a stream or as a whole."""
+    if stream:
+        await answer(upstream, dispatch(**fields))
+    else:
+        await upstream.complete(dispatch(stream=False, **fields))
 
 
 class UpstreamContract:
@@ -96,8 +106,8 @@ class UpstreamContract:
         assert reasons[-1] in {"stop", "length"}
         assert chunks[-1]["usage"]["completion_tokens"] > 0
 
-    async def test_an_answer_that_is_not_streamed_is_one_piece_with_one_body(self, subject: Subject) -> None:
-        ((body,),) = await answer(subject.upstream, dispatch(stream=False))
+    async def test_an_answer_that_is_not_streamed_is_one_body(self, subject: Subject) -> None:
+        body = await subject.upstream.complete(dispatch(stream=False))
         assert orjson.loads(body)["object"] == "chat.completion"
 
     async def test_several_answers_at_once_do_not_mix(self, subject: Subject) -> None:
@@ -112,7 +122,9 @@ class UpstreamContract:
         await pieces.aclose()
         await subject.until_idle()
 
-    async def test_a_caller_who_is_cancelled_ends_the_work_behind_it(self, subject: Subject) -> None:
+    async def test_a_caller_who_is_cancelled_in_a_stream_ends_the_work_behind_it(
+        self, subject: Subject
+    ) -> None:
         begun = asyncio.Event()
 
         async def read() -> None:
@@ -155,7 +167,7 @@ class TroubledUpstreamContract(UpstreamContract):
     ) -> None:
         trouble.fail(how)
         with pytest.raises(Error) as told:
-            await answer(trouble.upstream, dispatch(stream=stream))
+            await either(trouble.upstream, stream=stream)
         assert type(told.value) is kind
 
     async def test_an_overloaded_engine_says_when_to_come_back(self, trouble: Trouble) -> None:
@@ -183,13 +195,27 @@ class TroubledUpstreamContract(UpstreamContract):
         with pytest.raises(BrokenOff):
             await anext(pieces)
 
-    async def test_an_upstream_that_never_begins_is_given_up_in_time(self, trouble: Trouble) -> None:
+    @pytest.mark.parametrize("stream", [True, False])
+    async def test_an_upstream_that_never_begins_is_given_up_in_time(
+        self, trouble: Trouble, *, stream: bool
+    ) -> None:
         trouble.hold(0)
         started = time.perf_counter()
         with pytest.raises(Error) as told:
-            await answer(trouble.upstream, dispatch(seconds=0.05))
+            await either(trouble.upstream, stream=stream, seconds=0.05)
         assert isinstance(told.value, Unavailable | DeadlineExceeded)
         assert time.perf_counter() - started < 2.0
+        await trouble.until_idle()
+
+    async def test_who_is_cancelled_while_waiting_for_a_whole_answer_ends_the_work_behind_it(
+        self, trouble: Trouble
+    ) -> None:
+        trouble.hold(0)
+        waiting = asyncio.create_task(trouble.upstream.complete(dispatch(stream=False)))
+        await trouble.until_busy()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
         await trouble.until_idle()
 
     async def test_the_trace_goes_along(self, trouble: Trouble) -> None:
@@ -295,6 +321,7 @@ class TestDirect(TroubledUpstreamContract):
                 break_off,
                 hold,
                 lambda: engine.seen[-1].headers,
+                lambda: engine.until(running=1),
             )
             await upstream.close()
 
@@ -320,7 +347,7 @@ class TestRealEngine(UpstreamContract):
 
     async def test_a_request_that_the_engine_cannot_read_is_refused(self, subject: Subject) -> None:
         with pytest.raises(Refused) as told:
-            await answer(subject.upstream, dispatch(stream=False, messages=[{"role": "user", "content": 5}]))
+            await either(subject.upstream, stream=False, messages=[{"role": "user", "content": 5}])
         assert 400 <= told.value.status < 500
         assert "error" in orjson.loads(told.value.body)
 
@@ -341,12 +368,20 @@ def turned_by(far_side: FakeUpstream, upstream: Upstream) -> Trouble:
     def hold(after: int) -> None:
         far_side.hold_at = after
 
-    async def until_idle() -> None:
+    async def until(*, busy: bool) -> None:
         async with asyncio.timeout(5):
-            while far_side.running:  # noqa: ASYNC110 - a number tells only when asked
+            while bool(far_side.running) is not busy:  # noqa: ASYNC110 - a number tells only when asked
                 await asyncio.sleep(0.002)
 
-    return Trouble(upstream, until_idle, fail, break_off, hold, lambda: dict(far_side.seen[-1].headers))
+    return Trouble(
+        upstream,
+        lambda: until(busy=False),
+        fail,
+        break_off,
+        hold,
+        lambda: dict(far_side.seen[-1].headers),
+        lambda: until(busy=True),
+    )
 
 
 async def until_idle(engine: Engine) -> None:

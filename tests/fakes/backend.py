@@ -34,11 +34,13 @@ class FakeBackend(backend_service_pb2_grpc.BackendServiceServicer):
         left = cast("float | None", context.time_remaining())
         dispatch = Dispatch(
             request.openai_body,
-            body.get("stream") is True,
             60.0 if left is None else left,
             headers,
             Party(request.tenant, request.weight),
         )
+        if body.get("stream") is not True:
+            yield pb.GenerateResponse(openai_chunks=[await self.upstream.complete(dispatch)])
+            return
         async with aclosing(self.upstream.generate(dispatch)) as pieces:
             async for chunks in pieces:
                 yield pb.GenerateResponse(openai_chunks=chunks)

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+import orjson
+
 from fakes.catalogue import a_tier
 from fakes.clock import FakeClock
 from fakes.router import a_fleet
 from fakes.upstream import FakeUpstream
-from steersman.router.dispatch import Answer, Dispatcher, Patience
+from steersman.router.attempt import Errand
+from steersman.router.dispatch import Answer, Dispatcher, Patience, Pieces
 from steersman.router.fleet import Member
 from steersman.router.ports import Upstream
 from steersman.router.retry import RetryBudget
@@ -56,18 +59,21 @@ class Dispatching:
 
     async def send(
         self, *, stream: bool = True, seconds: float = 60.0, instead: Sequence[str] = ()
-    ) -> Answer:
-        return await self.dispatcher.send(
-            TIER,
-            lambda model: b'{"model":"%b"}' % model.encode(),
-            stream=stream,
-            deadline=Deadline.after(seconds),
-            instead=instead,
-        )
+    ) -> Answer[Pieces]:
+        """Have it answer; what is not streamed is told as a stream of one piece."""
+        errand = Errand(orjson.dumps({"model": TIER.model}), Deadline.after(seconds), instead=instead)
+        if stream:
+            return await self.dispatcher.stream(TIER, errand)
+        whole = await self.dispatcher.complete(TIER, errand)
+        return Answer(whole.tier, _one_piece(whole.content), whole.sent_at, whole.retries, whole.address)
 
     async def all_of(self, *, stream: bool = True) -> list[Sequence[bytes]]:
         """The pieces of a whole answer."""
-        return [piece async for piece in (await self.send(stream=stream)).pieces]
+        return [piece async for piece in (await self.send(stream=stream)).content]
+
+
+async def _one_piece(body: bytes) -> Pieces:
+    yield [body]
 
 
 async def dispatching(count: int = 1) -> Dispatching:

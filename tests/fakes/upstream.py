@@ -6,7 +6,8 @@ The chunks are those of `fakes.engine`, without the wire.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -77,19 +78,17 @@ class FakeUpstream:
 
     async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
         """See `steersman.router.ports.Upstream.generate`."""
-        self.seen.append(dispatch)
-        self.running += 1
-        try:
-            pieces = self.pieces if dispatch.stream else [[self.whole]]
-            for number in range(len(pieces) + 1):
+        with self._asked(dispatch):
+            for number in range(len(self.pieces) + 1):
                 await self._trouble(number, dispatch.timeout)
-                if number < len(pieces):
-                    yield pieces[number]
-        except (asyncio.CancelledError, GeneratorExit):
-            self.left += 1
-            raise
-        finally:
-            self.running -= 1
+                if number < len(self.pieces):
+                    yield self.pieces[number]
+
+    async def complete(self, dispatch: Dispatch) -> bytes:
+        """See `steersman.router.ports.Upstream.complete`."""
+        with self._asked(dispatch):
+            await self._trouble(0, dispatch.timeout)
+            return self.whole
 
     async def load(self) -> Load | None:
         """See `steersman.router.ports.Upstream.load`."""
@@ -98,6 +97,18 @@ class FakeUpstream:
     async def close(self) -> None:
         """See `steersman.router.ports.Upstream.close`."""
         self.closed += 1
+
+    @contextmanager
+    def _asked(self, dispatch: Dispatch) -> Iterator[None]:
+        self.seen.append(dispatch)
+        self.running += 1
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit):
+            self.left += 1
+            raise
+        finally:
+            self.running -= 1
 
     async def _trouble(self, number: int, timeout: float) -> None:  # noqa: ASYNC109 - as the port has it
         if number == self.hold_at:

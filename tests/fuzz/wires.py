@@ -235,7 +235,7 @@ async def _engine() -> AsyncIterator[Check]:
             nonlocal said
             said, chunks = data, 0
             try:
-                async with aclosing(client.generate(b"{}", stream=True, timeouts=patience)) as pieces:
+                async with aclosing(client.generate(b"{}", timeouts=patience)) as pieces:
                     async for piece in pieces:
                         chunks += len(piece)
             except Error as error:
@@ -255,7 +255,7 @@ async def _backends_answer() -> AsyncIterator[Check]:
     async def check(data: bytes) -> str:
         said[0], chunks = data, 0
         try:
-            async with aclosing(upstream.generate(Dispatch(b"{}", True, _SECONDS, {}))) as pieces:  # noqa: FBT003
+            async with aclosing(upstream.generate(Dispatch(b"{}", _SECONDS, {}))) as pieces:
                 async for piece in pieces:
                     chunks += len(piece)
         except Error as error:

@@ -117,9 +117,7 @@ class OpenAIChat:
         return await self._once(request, messages)
 
     async def _once(self, request: bytes, messages: Messages) -> Reply:
-        async for (whole,) in self._client.generate(request, stream=False, timeouts=self._timeouts):
-            return self._reply(whole, messages)
-        raise Unavailable("the engine said nothing")
+        return self._reply(await self._client.complete(request, timeouts=self._timeouts), messages)
 
     def _reply(self, whole: bytes, messages: Messages) -> Reply:
         reading, text = Reading(), text_of_completion(whole)

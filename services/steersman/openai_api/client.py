@@ -113,22 +113,20 @@ class EngineClient:
         return self._root.host or "", self._root.port or 0
 
     async def generate(
-        self, body: bytes, *, stream: bool, timeouts: Timeouts, headers: Mapping[str, str] = _NO_HEADERS
+        self, body: bytes, *, timeouts: Timeouts, headers: Mapping[str, str] = _NO_HEADERS
     ) -> AsyncGenerator[list[bytes], None]:
-        """Have an answer generated.
+        """Have an answer generated, as a stream.
 
         Closing the generator, or cancelling who waits for it, closes the connection at once, by which an engine
         knows to stop.
 
         Args:
-            body: The JSON of a chat completion request.
-            stream: Whether `body` asks for a stream.
+            body: The JSON of a chat completion request, which asks for a stream.
             timeouts: How long to wait for what.
             headers: Further headers, such as `traceparent`.
 
         Yields:
-            For a stream, the chunks that came with one read of the connection, at least one; else one list with
-            one element, the whole body.
+            The chunks that came with one read of the connection, at least one.
 
         Raises:
             Refused: The engine says that the request is wrong.
@@ -139,18 +137,12 @@ class EngineClient:
         response: aiohttp.ClientResponse | None = None
         begun = False
         try:
-            async with asyncio.timeout(timeouts.first_byte if stream else timeouts.whole):
+            async with asyncio.timeout(timeouts.first_byte):
                 response = await self._send("POST", self._chat, body=body, headers=headers)
-                await self._check(response, "text/event-stream" if stream else "application/json")
-                if not stream:
-                    whole = await self._whole(response)
-                else:
-                    events = _Events(response.content, self._max_event_bytes)
-                    chunks = await events.read()
+                await self._check(response, "text/event-stream")
+                events = _Events(response.content, self._max_event_bytes)
+                chunks = await events.read()
             begun = True
-            if not stream:
-                yield [whole]
-                return
             while chunks:
                 yield chunks
                 async with asyncio.timeout(timeouts.idle):
@@ -158,6 +150,33 @@ class EngineClient:
             await self._keep(response)
         except (aiohttp.ClientError, OSError, OversizedEventError) as error:
             raise (_after if begun else _before)(error) from error
+        finally:
+            if response is not None:
+                response.close()
+
+    async def complete(
+        self, body: bytes, *, timeouts: Timeouts, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> bytes:
+        """Have an answer generated as a whole; gives it as the engine sent it.
+
+        Cancelling who waits for it closes the connection at once, as above.
+
+        Args:
+            body: The JSON of a chat completion request, which asks for no stream.
+            timeouts: How long to wait.
+            headers: Further headers, such as `traceparent`.
+
+        Raises:
+            Refused, Overloaded, Unavailable: As for `generate`.
+        """
+        response: aiohttp.ClientResponse | None = None
+        try:
+            async with asyncio.timeout(timeouts.whole):
+                response = await self._send("POST", self._chat, body=body, headers=headers)
+                await self._check(response, "application/json")
+                return await self._whole(response)
+        except (aiohttp.ClientError, OSError) as error:
+            raise _before(error) from error
         finally:
             if response is not None:
                 response.close()

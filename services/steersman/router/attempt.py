@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind
 
 from steersman.router.fleet import Member
 from steersman.router.model import Tier
-from steersman.router.ports import Dispatch, Party, Upstream
+from steersman.router.ports import NO_PARTY, Dispatch, Party, Upstream
 from steersman.runtime import telemetry
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import BrokenOff, DeadlineExceeded, Error, Overloaded, Refused, Unavailable
@@ -22,10 +22,14 @@ class Errand:
     """What is the same in all attempts, and what has become of them."""
 
     body: bytes
-    stream: bool
     deadline: Deadline
-    party: Party
-    instead: Sequence[str]
+    """The caller's."""
+    party: Party = NO_PARTY
+    """For whom it is."""
+    prefer: str = ""
+    """Address that is asked first while its load is near the others'."""
+    instead: Sequence[str] = ()
+    """Tiers that would be asked next if this one were unavailable."""
     tried: list[str] = field(default_factory=list)
     """Addresses."""
     paid: bool = False
@@ -33,13 +37,7 @@ class Errand:
 
     def dispatch(self, headers: Mapping[str, str]) -> Dispatch:
         """The attempt that begins now."""
-        return Dispatch(
-            self.body,
-            stream=self.stream,
-            timeout=self.deadline.remaining,
-            headers=headers,
-            party=self.party,
-        )
+        return Dispatch(self.body, self.deadline.remaining, headers, self.party)
 
 
 @contextmanager

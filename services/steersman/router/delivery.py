@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from steersman.router.accounting import Record
 from steersman.router.dispatch import Answer, Dispatcher
@@ -18,9 +19,11 @@ from steersman.router.waiting import WaitingRoom
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import DeadlineExceeded, Error, Overloaded, Unavailable
 
+A = TypeVar("A")
+
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Order(Generic[A]):
     """A request that is to be answered.
 
     Args:
@@ -37,7 +40,7 @@ class Order:
     when_cold: WhenCold
     deadline: Deadline
     size: Callable[[], int]
-    send: Callable[[str], Awaitable[Answer]]
+    send: Callable[[str], Awaitable[Answer[A]]]
 
     @property
     def patience(self) -> float:
@@ -60,7 +63,7 @@ class Delivery:
     room: WaitingRoom
     look: Callable[[str], Awaitable[None]]
 
-    async def answer(self, order: Order, record: Record) -> tuple[Answer, Reason | None]:
+    async def answer(self, order: Order[A], record: Record) -> tuple[Answer[A], Reason | None]:
         """The answer, and why it is another tier's, if it is.
 
         Args:
@@ -86,7 +89,7 @@ class Delivery:
         except Unavailable as error:
             return await _stand_in(order, error), Reason.TIER_COLD
 
-    async def _when_awake(self, order: Order, record: Record) -> Answer:
+    async def _when_awake(self, order: Order[A], record: Record) -> Answer[A]:
         """The answer of the decided tier, once it is awake and takes the request."""
         with self.room.place(order.tier, size=order.size(), seconds=order.patience) as place:
             while True:
@@ -102,7 +105,7 @@ class Delivery:
                     await place.pause(error)
 
 
-async def _stand_in(order: Order, error: Error) -> Answer:
+async def _stand_in(order: Order[A], error: Error) -> Answer[A]:
     """The answer of another tier; `error` when there is none."""
     for name in order.others:
         try:

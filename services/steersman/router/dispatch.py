@@ -14,15 +14,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from steersman.router.attempt import Errand, attempt, empty, next_piece, timed_out
 from steersman.router.fleet import Fleet, Member
 from steersman.router.model import Tier
-from steersman.router.ports import NO_PARTY, Party, Upstream
+from steersman.router.ports import Upstream
 from steersman.router.refusals import Refusals
 from steersman.router.retry import RetryBudget
 from steersman.runtime.deadline import Deadline
@@ -55,13 +55,18 @@ class Patience:
     earliest: float = 1.0
 
 
+Pieces = AsyncGenerator[Sequence[bytes], None]
+"""A streamed answer, its first piece included; closing it ends the work at the engine."""
+A = TypeVar("A")
+_Attempt = Callable[[Tier, Member[Upstream], Errand], Awaitable[A]]
+
+
 @dataclass(slots=True)
-class Answer:
-    """An answer that has begun."""
+class Answer(Generic[A]):
+    """An answer: the whole of it, or a stream that has begun."""
 
     tier: Tier
-    pieces: AsyncGenerator[Sequence[bytes], None]
-    """The whole of it, the first piece included; closing it ends the work at the engine."""
+    content: A
     sent_at: float
     """When the attempt that succeeded began, in seconds of `time.perf_counter`."""
     retries: int
@@ -92,50 +97,42 @@ class Dispatcher:
         fleet = self.fleets.get(name)  # absent when the catalogue has dropped it since
         return fleet is not None and fleet.empty
 
-    async def send(
-        self,
-        tier: Tier,
-        encode: Callable[[str], bytes],
-        *,
-        stream: bool,
-        deadline: Deadline,
-        prefer: str = "",
-        party: Party = NO_PARTY,
-        instead: Sequence[str] = (),
-    ) -> Answer:
-        """Have a tier answer, and return when the answer has begun.
-
-        Args:
-            tier: Which.
-            encode: Gives the request's body for the name of an engine's model.
-            stream: Whether the body asks for a stream.
-            deadline: The caller's.
-            prefer: Address that is asked first while its load is near the others'.
-            party: For whom.
-            instead: Tiers that would be asked next if this one were unavailable.
+    async def stream(self, tier: Tier, errand: Errand) -> Answer[Pieces]:
+        """Have a tier answer as a stream, and return when that has begun.
 
         Raises:
             Error: The request cannot be answered by this tier; Unavailable when another tier might.
         """
-        self.refusals.check(tier.name, party.tenant)
-        errand = Errand(encode(tier.model), stream, deadline, party, instead)
+        return await self._send(tier, errand, self._begun)
+
+    async def complete(self, tier: Tier, errand: Errand) -> Answer[bytes]:
+        """Have a tier answer as a whole, which comes in one piece or not at all.
+
+        Raises:
+            Error: As for `stream`.
+        """
+        return await self._send(tier, errand, self._whole)
+
+    async def _send(self, tier: Tier, errand: Errand, once: _Attempt[A]) -> Answer[A]:
+        tenant = errand.party.tenant
+        self.refusals.check(tier.name, tenant)
         while True:
-            member = self._pick(tier, errand.tried, prefer)
+            member = self._pick(tier, errand)
             sent_at = time.perf_counter()
             try:
-                pieces = await self._begin(tier, member, errand)
+                content = await once(tier, member, errand)
             except _ELSEWHERE as error:
                 errand.tried.append(member.address)
                 if not self._again(tier, errand, error):
                     if isinstance(error, Overloaded):
-                        self.refusals.note(tier.name, party.tenant, error)
+                        self.refusals.note(tier.name, tenant, error)
                     raise
             else:
-                return Answer(tier, pieces, sent_at, len(errand.tried), member.address)
+                return Answer(tier, content, sent_at, len(errand.tried), member.address)
 
-    def _pick(self, tier: Tier, tried: Sequence[str], prefer: str) -> Member[Upstream]:
+    def _pick(self, tier: Tier, errand: Errand) -> Member[Upstream]:
         fleet = self.fleets.get(tier.name)  # absent when the catalogue has dropped it since
-        member = fleet.pick(avoid=tried, prefer=prefer) if fleet else None
+        member = fleet.pick(avoid=errand.tried, prefer=errand.prefer) if fleet else None
         if member is None:
             raise Unavailable(f"tier {tier.name} has no address that answers", reason="TIER_UNAVAILABLE")
         return member
@@ -172,36 +169,34 @@ class Dispatcher:
         errand.paid = elsewhere and not errand.deadline.passed and self.budget.spend()
         return errand.paid
 
-    @contextmanager
-    def _unbegun(
+    def _giving_up(
         self, limit: asyncio.Timeout, tier: Tier, member: Member[Upstream], errand: Errand
-    ) -> Iterator[None]:
-        """An attempt waits for its first byte while the context lasts; `limit` is brought forward to give it up."""
-        loop, fleet = asyncio.get_running_loop(), self.fleets.get(tier.name)
+    ) -> Callable[[], None]:
+        """To be called when the wait for an attempt's first byte looks hopeless; `limit` is then brought forward."""
+        loop = asyncio.get_running_loop()
 
         def give_up() -> None:
             if not errand.paid and not limit.expired() and self._pays(tier, member, errand):
                 limit.reschedule(loop.time())
 
-        def late() -> None:
-            if fleet is None or not fleet.vouches(member):
-                give_up()
+        return give_up
 
-        early = max(self.patience.earliest, self.patience.part * errand.deadline.remaining)
-        timer = loop.call_later(early, late) if errand.stream else None
-        try:
-            with member.awaited(give_up):
-                yield
-        finally:
-            if timer is not None:
-                timer.cancel()
+    async def _whole(self, tier: Tier, member: Member[Upstream], errand: Errand) -> bytes:
+        """One attempt at an answer that is not streamed."""
+        deadline = errand.deadline
+        with attempt(tier, member) as (upstream, headers):
+            try:
+                async with asyncio.timeout(min(self.patience.whole, deadline.remaining)) as limit:
+                    with member.awaited(self._giving_up(limit, tier, member, errand)):
+                        body = await upstream.complete(errand.dispatch(headers))
+            except TimeoutError:
+                raise timed_out(deadline, begun=False) from None
+            if not body:
+                raise empty()
+            return body
 
-    async def _begin(
-        self, tier: Tier, member: Member[Upstream], errand: Errand
-    ) -> AsyncGenerator[Sequence[bytes], None]:
-        """Start one attempt and wait for its first piece."""
-        if not errand.stream:
-            return _one(await self._whole(tier, member, errand))
+    async def _begun(self, tier: Tier, member: Member[Upstream], errand: Errand) -> Pieces:
+        """One attempt at a stream, whose first piece has come."""
         pieces = self._stream(tier, member, errand)
         try:
             first = await anext(pieces)
@@ -212,24 +207,7 @@ class Dispatcher:
         await anext(resumed)
         return resumed
 
-    async def _whole(self, tier: Tier, member: Member[Upstream], errand: Errand) -> Sequence[bytes]:
-        """One attempt at an answer that is not streamed: it comes as a whole, or not at all."""
-        deadline = errand.deadline
-        with attempt(tier, member) as (upstream, headers):
-            try:
-                async with asyncio.timeout(min(self.patience.whole, deadline.remaining)) as limit:
-                    with self._unbegun(limit, tier, member, errand):
-                        async with aclosing(upstream.generate(errand.dispatch(headers))) as pieces:
-                            whole = [chunk async for chunks in pieces for chunk in chunks]
-            except TimeoutError:
-                raise timed_out(deadline, begun=False) from None
-            if not whole:
-                raise empty()
-            return whole
-
-    async def _stream(
-        self, tier: Tier, member: Member[Upstream], errand: Errand
-    ) -> AsyncGenerator[Sequence[bytes], None]:
+    async def _stream(self, tier: Tier, member: Member[Upstream], errand: Errand) -> Pieces:
         """One attempt at a stream, from its start to its end."""
         with attempt(tier, member) as (upstream, headers):
             async with aclosing(upstream.generate(errand.dispatch(headers))) as pieces:
@@ -240,30 +218,39 @@ class Dispatcher:
                     piece = await next_piece(pieces, self.patience.idle, errand.deadline)
 
     async def _first(
-        self,
-        pieces: AsyncGenerator[Sequence[bytes], None],
-        tier: Tier,
-        member: Member[Upstream],
-        errand: Errand,
+        self, pieces: Pieces, tier: Tier, member: Member[Upstream], errand: Errand
     ) -> Sequence[bytes]:
         deadline = errand.deadline
         try:
             async with asyncio.timeout(min(self.patience.first_byte, deadline.remaining)) as limit:
-                with self._unbegun(limit, tier, member, errand):
+                give_up = self._giving_up(limit, tier, member, errand)
+                with member.awaited(give_up), self._unless_vouched(give_up, tier, member, deadline):
                     return await anext(pieces)
         except TimeoutError:
             raise timed_out(deadline, begun=False) from None
         except StopAsyncIteration:
             raise empty() from None
 
+    @contextmanager
+    def _unless_vouched(
+        self, give_up: Callable[[], None], tier: Tier, member: Member[Upstream], deadline: Deadline
+    ) -> Iterator[None]:
+        """Have a stream given up that begins late, unless its address says how it is."""
+        fleet = self.fleets.get(tier.name)
 
-async def _one(piece: Sequence[bytes]) -> AsyncGenerator[Sequence[bytes], None]:
-    yield piece
+        def late() -> None:
+            if fleet is None or not fleet.vouches(member):
+                give_up()
+
+        early = max(self.patience.earliest, self.patience.part * deadline.remaining)
+        timer = asyncio.get_running_loop().call_later(early, late)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
-async def _resumed(
-    first: Sequence[bytes], rest: AsyncGenerator[Sequence[bytes], None]
-) -> AsyncGenerator[Sequence[bytes], None]:
+async def _resumed(first: Sequence[bytes], rest: Pieces) -> Pieces:
     async with aclosing(rest):
         yield ()  # taken at once: closing a generator that has not started would leave `rest` open
         yield first

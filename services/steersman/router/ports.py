@@ -152,7 +152,6 @@ class Dispatch:
 
     body: bytes
     """An OpenAI chat completion request."""
-    stream: bool
     timeout: float
     """Seconds that are left until the caller's deadline."""
     headers: Mapping[str, str]
@@ -165,16 +164,23 @@ class Upstream(Protocol):
     """One address that answers a tier's requests."""
 
     def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
-        """The answer.
-
-        For a stream its chunks as they come, several at once when they come together; otherwise the whole body as
-        one element.
+        """The answer as a stream: its chunks as they come, several at once when they come together.
 
         Closing the generator ends the work at the engine.
 
         Raises:
             Error: One of `steersman.runtime.errors`: Unavailable and Overloaded before the first chunk may be tried
                 elsewhere; BrokenOff after it may not.
+        """
+        ...
+
+    async def complete(self, dispatch: Dispatch) -> bytes:
+        """The answer to a request that asks for no stream, as the engine sent it.
+
+        Cancelling who waits for it ends the work at the engine.
+
+        Raises:
+            Error: As for `generate`.
         """
         ...
 

@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from steersman.openai_api.answer import Reading, StreamReading
 from steersman.openai_api.body import ChatBody
 from steersman.router import choosing, policy as rule
 from steersman.router.accounting import Captures, Ledger, Record
+from steersman.router.attempt import Errand
 from steersman.router.delivery import Delivery, Order
-from steersman.router.demand import Demand
+from steersman.router.demand import Demand, Want
 from steersman.router.dispatch import Answer
 from steersman.router.fairness import FairShares
 from steersman.router.ids import new_id
 from steersman.router.limiting import Limiter
-from steersman.router.model import Caller, Catalogue, Decision, Needs, Policy, Reason, Scored, Session, Usage
+from steersman.router.model import (
+    Caller,
+    Catalogue,
+    Decision,
+    Needs,
+    Policy,
+    Reason,
+    Scored,
+    Session,
+    Tier,
+    Usage,
+)
 from steersman.router.normalise import Limits, routed_text
 from steersman.router.ports import Party
 from steersman.router.purse import Allowance
@@ -39,6 +51,7 @@ from steersman.runtime.errors import (
 )
 
 _FULL: Final = "ROUTER_FULL"
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +144,26 @@ class Routing:
         chunks, and in its record usage and cost.
         """
         reading = StreamReading(show_usage=request.body.wants_usage)
+        ask = self.delivery.dispatcher.stream
         with self._admitted(request) as record:
             plan = await self._decide(request, record)
-            async with aclosing(self._answer(request, record, plan, stream=True)) as pieces:
-                async for chunks in pieces:
-                    if shown := reading.visible(chunks):
-                        yield record, shown
+            with self.demand.of_tier(plan.decision.wanted_tier) as want:
+                answer = await self._answer(self._order(request, plan, ask, stream=True), record, plan, want)
+                async with aclosing(answer) as pieces:
+                    async for chunks in pieces:
+                        if shown := reading.visible(chunks):
+                            yield record, shown
             _charge(record, plan, reading)
             yield record, ()
 
     async def complete(self, request: Request) -> tuple[Record, bytes]:
         """Answer in one message: the record, and the engine's response body as it came."""
+        reading = Reading()
+        ask = self.delivery.dispatcher.complete
         with self._admitted(request) as record:
             plan = await self._decide(request, record)
-            async with aclosing(self._answer(request, record, plan, stream=False)) as pieces:
-                body = b"".join([chunk async for chunks in pieces for chunk in chunks])
-            reading = Reading()
+            with self.demand.of_tier(plan.decision.wanted_tier) as want:
+                body = await self._answer(self._order(request, plan, ask, stream=False), record, plan, want)
             reading.of_body(body)
             _charge(record, plan, reading)
             return record, body
@@ -274,57 +291,52 @@ class Routing:
             address = before.address  # a decision alone moves the conversation to no other pod
         self.sessions.remember(sitting.conversation, Session(tier, address))
 
-    async def _answer(
-        self, request: Request, record: Record, plan: Plan, *, stream: bool
-    ) -> AsyncGenerator[Sequence[bytes], None]:
+    async def _answer(self, order: Order[A], record: Record, plan: Plan, want: Want) -> A:
         """The answer of the decided tier, or of another that the policy allows when that cannot be reached."""
         started = time.perf_counter()
-        with self.demand.of_tier(plan.decision.wanted_tier) as want:
-            try:
-                answer, excuse = await self.delivery.answer(self._order(request, plan, stream=stream), record)
-            except (Unavailable, Overloaded, DeadlineExceeded):  # more of the tier might have met it
-                want.unmet()
-                raise
-            record.first_byte_seconds = time.perf_counter() - started
-            record.stages.dispatch = answer.sent_at - started - record.waited_seconds
-            record.retries = answer.retries
-            self._remember(plan, address=answer.address)
-            if excuse is None:
-                want.runs()
-            else:
-                want.unmet()
-                record.decision = replace(plan.decision, tier=answer.tier.name, reason=excuse)
-            async with aclosing(answer.pieces) as pieces:
-                async for chunks in pieces:
-                    yield chunks
+        try:
+            answer, excuse = await self.delivery.answer(order, record)
+        except (Unavailable, Overloaded, DeadlineExceeded):  # more of the tier might have met it
+            want.unmet()
+            raise
+        record.first_byte_seconds = time.perf_counter() - started
+        record.stages.dispatch = answer.sent_at - started - record.waited_seconds
+        record.retries = answer.retries
+        self._remember(plan, address=answer.address)
+        if excuse is None:
+            want.runs()
+        else:
+            want.unmet()
+            record.decision = replace(plan.decision, tier=answer.tier.name, reason=excuse)
+        return answer.content
 
-    def _order(self, request: Request, plan: Plan, *, stream: bool) -> Order:
+    def _order(
+        self,
+        request: Request,
+        plan: Plan,
+        ask: Callable[[Tier, Errand], Awaitable[Answer[A]]],
+        *,
+        stream: bool,
+    ) -> Order[A]:
         decision, tiers = plan.decision, plan.catalogue.tiers
         others: list[str] = []
         if decision.reason is not Reason.OVERRIDE:
             others = rule.alternatives(decision.policy, decision.tier, tiers=tiers, needs=plan.needs)
-
-        def encode(model: str) -> bytes:
-            return request.body.encode(model, stream=stream)
-
         before = plan.sitting and plan.sitting.before
+        prefer = before.address if before else ""
         tenant = request.caller.tenant
         party = Party(tenant, plan.catalogue.rights(tenant).weight)
         in_turn = [decision.tier, *others]
 
-        def send(name: str) -> Awaitable[Answer]:
-            return self.delivery.dispatcher.send(
-                tiers[name],
-                encode,
-                stream=stream,
-                deadline=request.deadline,
-                prefer=before.address if before else "",
-                party=party,
-                instead=in_turn[in_turn.index(name) + 1 :],
-            )
+        def body_for(tier: Tier) -> bytes:
+            return request.body.encode(tier.model, stream=stream)
+
+        def send(name: str) -> Awaitable[Answer[A]]:
+            instead = in_turn[in_turn.index(name) + 1 :]
+            return ask(tiers[name], Errand(body_for(tiers[name]), request.deadline, party, prefer, instead))
 
         def size() -> int:
-            return len(encode(tiers[decision.tier].model))
+            return len(body_for(tiers[decision.tier]))
 
         return Order(decision.tier, others, decision.policy.when_cold, request.deadline, size, send)
 

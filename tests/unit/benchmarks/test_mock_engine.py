@@ -27,17 +27,15 @@ async def port() -> AsyncIterator[int]:
 async def test_the_product_reads_its_answers(port: int) -> None:
     async with EngineClient(url=f"http://127.0.0.1:{port}") as client:
         body = requests.http("Hello")
-        answer = [part async for part in client.generate(body, stream=False, timeouts=PATIENCE)]
+        answer = await client.complete(body, timeouts=PATIENCE)
 
-    assert answer == [[mock_engine.completion()]]
+    assert answer == mock_engine.completion()
 
 
 async def test_the_product_reads_its_streams(port: int) -> None:
     async with EngineClient(url=f"http://127.0.0.1:{port}") as client:
         body = requests.http("Hello", stream=True)
-        read = [
-            chunk async for part in client.generate(body, stream=True, timeouts=PATIENCE) for chunk in part
-        ]
+        read = [chunk async for part in client.generate(body, timeouts=PATIENCE) for chunk in part]
 
     assert read[:3] == [mock_engine.chunk(f"word{number} ") for number in range(3)]
     assert len(read) == 5

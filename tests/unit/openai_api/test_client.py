@@ -34,7 +34,7 @@ async def test_chunks_that_came_together_are_handed_out_together(
 ) -> None:
     engine.tokens = ["x"] * 50
     engine.hold_after = 1
-    answer = client.generate(body(stream=True), stream=True, timeouts=PATIENT)
+    answer = client.generate(body(stream=True), timeouts=PATIENT)
     async with aclosing(answer):
         assert len(await anext(answer)) == 1
         engine.release()
@@ -54,8 +54,7 @@ async def test_the_body_and_headers_reach_the_engine_unchanged(
 ) -> None:
     sent = body(unknown={"a": [1, 2.5, None]})
     traced = {"traceparent": "00-aa-bb-01"}
-    async for _ in client.generate(sent, stream=False, timeouts=PATIENT, headers=traced):
-        pass
+    await client.complete(sent, timeouts=PATIENT, headers=traced)
     (seen,) = engine.seen
     assert seen.body == sent
     assert seen.headers["authorization"] == "Bearer key-of-ours"
@@ -97,7 +96,7 @@ async def test_the_word_error_in_an_answer_is_no_error(client: EngineClient, eng
 
 async def test_closing_the_answer_makes_the_engine_stop(client: EngineClient, engine: FakeEngine) -> None:
     engine.hold_after = 1
-    answer = client.generate(body(stream=True), stream=True, timeouts=PATIENT)
+    answer = client.generate(body(stream=True), timeouts=PATIENT)
     await anext(answer)
     await answer.aclose()
     await engine.until(running=0, disconnects=1)

@@ -121,7 +121,7 @@ async def test_an_event_is_bounded(engine: FakeEngine) -> None:
     engine.tokens = ["x" * 3000]
     engine.hold_after = 1
     async with EngineClient(url=engine.url, max_event_bytes=2000) as client:
-        answer = client.generate(body(stream=True), stream=True, timeouts=PATIENT)
+        answer = client.generate(body(stream=True), timeouts=PATIENT)
         assert len(await anext(answer)) == 1
         engine.release()
         with pytest.raises(errors.BrokenOff) as caught:

@@ -8,7 +8,7 @@ import pytest
 
 from fakes.dispatching import PATIENT, SHORT, TIER, dispatching, one_bad
 from fakes.upstream import DOWN, FULL, NO, FakeUpstream, hello
-from steersman.router.dispatch import Answer
+from steersman.router.dispatch import Answer, Pieces
 from steersman.router.ports import Upstream
 from steersman.router.retry import RetryBudget
 from steersman.runtime.breaker import State
@@ -22,10 +22,10 @@ from steersman.runtime.errors import (
 )
 
 
-async def anext_after(answer: Answer, pieces: int) -> Sequence[bytes]:
+async def anext_after(answer: Answer[Pieces], pieces: int) -> Sequence[bytes]:
     for _ in range(pieces):
-        await anext(answer.pieces)
-    return await anext(answer.pieces)
+        await anext(answer.content)
+    return await anext(answer.content)
 
 
 async def test_an_answer_is_handed_on_as_it_comes() -> None:
@@ -43,7 +43,6 @@ async def test_the_upstream_gets_the_engines_name_of_the_model_and_the_time_that
     await tier.all_of()
     (seen,) = tier.upstreams[0].seen
     assert seen.body == b'{"model":"weak-model"}'
-    assert seen.stream
     assert 55.0 < seen.timeout <= 60.0
 
 
@@ -51,7 +50,7 @@ async def test_an_answer_says_which_tier_it_is_of_and_how_often_it_was_tried() -
     tier = await dispatching()
     answer = await tier.send()
     assert (answer.tier, answer.retries) == (TIER, 0)
-    await answer.pieces.aclose()
+    await answer.content.aclose()
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -61,7 +60,7 @@ async def test_what_fails_before_the_first_byte_is_tried_on_another_address(
 ) -> None:
     tier = await one_bad(error)
     answer = await tier.send(stream=stream)
-    assert [piece async for piece in answer.pieces] == (hello() if stream else [[tier.upstreams[1].whole]])
+    assert [piece async for piece in answer.content] == (hello() if stream else [[tier.upstreams[1].whole]])
     assert (answer.retries, tier.seen) == (1, [1, 1])
     assert tier.retried == [("weak", error.reason)]
 
@@ -147,9 +146,9 @@ async def test_after_the_first_byte_nothing_is_tried_again(error: Error, after_p
     tier = await one_bad(error)
     tier.upstreams[0].error_at = after_pieces
     answer = await tier.send()
-    assert [await anext(answer.pieces) for _ in range(after_pieces)] == hello()[:after_pieces]
+    assert [await anext(answer.content) for _ in range(after_pieces)] == hello()[:after_pieces]
     with pytest.raises(BrokenOff) as told:
-        await anext(answer.pieces)
+        await anext(answer.content)
     assert told.value.reason == error.reason
     assert tier.seen == [1, 0]
 
@@ -191,7 +190,7 @@ async def test_a_stream_may_take_longer_than_its_first_byte() -> None:
     await asyncio.sleep(2 * SHORT)
     tier.upstreams[0].gate.open()
     assert await reading == hello()[2]
-    await answer.pieces.aclose()
+    await answer.content.aclose()
 
 
 @pytest.mark.parametrize("hold_at", [0, 2])
@@ -200,7 +199,7 @@ async def test_the_deadline_ends_the_answer_wherever_it_is(hold_at: int) -> None
     for upstream in tier.upstreams:
         upstream.hold_at = hold_at
     with pytest.raises(DeadlineExceeded):
-        [piece async for piece in (await tier.send(seconds=SHORT)).pieces]
+        [piece async for piece in (await tier.send(seconds=SHORT)).content]
     assert sum(tier.seen) == 1
     assert all(upstream.running == 0 for upstream in tier.upstreams)
     assert all(member.breaker.state is State.CLOSED for member in tier.members)
@@ -218,9 +217,9 @@ async def test_closing_the_answer_ends_the_work_upstream(pieces: int) -> None:
     tier = await dispatching()
     answer = await tier.send()
     for _ in range(pieces):
-        await anext(answer.pieces)
+        await anext(answer.content)
     assert tier.upstreams[0].running == 1
-    await answer.pieces.aclose()
+    await answer.content.aclose()
     assert (tier.upstreams[0].running, tier.upstreams[0].left) == (0, 1)
     assert tier.members[0].in_flight == 0
 
@@ -242,17 +241,18 @@ async def test_a_caller_who_leaves_before_the_first_byte_ends_the_work_upstream(
 async def test_a_member_is_busy_until_its_answer_has_ended() -> None:
     tier = await dispatching()
     answer = await tier.send()
-    async with aclosing(answer.pieces):
-        async for _ in answer.pieces:
+    async with aclosing(answer.content):
+        async for _ in answer.content:
             assert tier.members[0].in_flight == 1
     assert tier.members[0].in_flight == 0
 
 
-async def test_an_answer_without_anything_in_it_is_tried_elsewhere() -> None:
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_without_anything_in_it_is_tried_elsewhere(*, stream: bool) -> None:
     tier = await one_bad(DOWN)
     tier.upstreams[0].error = None
-    tier.upstreams[0].pieces = []
-    assert await tier.all_of() == hello()
+    tier.upstreams[0].pieces, tier.upstreams[0].whole = [], b""
+    assert await tier.all_of(stream=stream) == (hello() if stream else [[tier.upstreams[1].whole]])
     assert tier.retried == [("weak", "ENGINE_GARBAGE")]
 
 

@@ -41,7 +41,7 @@ async def test_half_of_the_callers_time_is_left_for_another_address() -> None:
     tier = await one_hangs()
     tier.be(earliest=0.0)
     answer = await tier.send(seconds=10 * SHORT)
-    assert [piece async for piece in answer.pieces] == hello()
+    assert [piece async for piece in answer.content] == hello()
     assert (answer.retries, tier.retried) == (1, [("weak", "FIRST_BYTE_TIMEOUT")])
     assert (tier.upstreams[0].left, tier.upstreams[0].running) == (1, 0)
 
@@ -113,7 +113,7 @@ async def test_what_waits_for_an_address_that_falls_silent_goes_to_another(*, st
     await tier.upstreams[0].gate.until(waiting=1)
     fall_silent(tier)
     answer = await sending
-    assert [piece async for piece in answer.pieces] == (hello() if stream else [[tier.upstreams[1].whole]])
+    assert [piece async for piece in answer.content] == (hello() if stream else [[tier.upstreams[1].whole]])
     assert tier.retried == [("weak", "FIRST_BYTE_TIMEOUT")]
 
 
@@ -129,7 +129,7 @@ async def test_an_answer_that_has_begun_is_kept_when_its_address_falls_silent() 
     tier.upstreams[0].hold_at = None
     answer = await tier.send()
     fall_silent(tier)
-    assert [piece async for piece in answer.pieces] == hello()
+    assert [piece async for piece in answer.content] == hello()
 
 
 async def test_a_crowd_at_an_address_that_hangs_leaves_it_as_fast_as_the_budget_pays() -> None:

@@ -47,7 +47,7 @@ async def test_an_answer_that_breaks_off_ends_with_an_error_and_no_summary(
     assert router.idle
 
 
-@pytest.mark.parametrize("whole", [b"", b"[]", b"not json", b'{"choices": 5}', b'{"usage": [1]}'])
+@pytest.mark.parametrize("whole", [b"[]", b"not json", b'{"choices": 5}', b'{"usage": [1]}'])
 async def test_an_answer_that_is_no_completion_is_an_error(router: RouterOnFakes, whole: bytes) -> None:
     router.weak.whole = whole
     with pytest.raises(BrokenOff) as told:

@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from steersman.backend.model import ServedModel
 from steersman.openai_api import refusals
@@ -21,6 +21,8 @@ from steersman.openai_api.client import EngineClient, Timeouts
 from steersman.runtime.errors import Error, Refused, Unavailable
 
 log = logging.getLogger(__name__)
+
+A = TypeVar("A")
 
 _ASK_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 1.0
@@ -65,9 +67,16 @@ class OpenAIEngine:
         self, body: bytes, *, stream: bool, headers: Mapping[str, str]
     ) -> AsyncGenerator[list[bytes], None]:
         """Have an answer generated; see the port."""
-        answer = self._client.generate(body, stream=stream, timeouts=self._timeouts, headers=headers)
+        if not stream:
+            yield [
+                await self._unless_it_hangs(
+                    self._client.complete(body, timeouts=self._timeouts, headers=headers)
+                )
+            ]
+            return
+        answer = self._client.generate(body, timeouts=self._timeouts, headers=headers)
         async with aclosing(answer):
-            chunks = await self._first(answer)
+            chunks = await self._unless_it_hangs(anext(answer, []))
             while chunks:
                 yield chunks
                 chunks = await anext(answer, [])
@@ -99,8 +108,8 @@ class OpenAIEngine:
         if was_reachable is not self.reachable:
             log.info("engine reachable" if self.reachable else "engine away", extra={"reason": reason})
 
-    async def _first(self, answer: AsyncGenerator[list[bytes], None]) -> list[bytes]:
-        """The first chunks of an answer; none where it has none.
+    async def _unless_it_hangs(self, beginning: Awaitable[A]) -> A:
+        """The beginning of an answer.
 
         Raises:
             Unavailable: Also when the engine turns out to hang.
@@ -109,7 +118,7 @@ class OpenAIEngine:
             async with asyncio.timeout(None) as limit:
                 self._unbegun.add(limit)
                 try:
-                    return await anext(answer, [])
+                    return await beginning
                 finally:
                     self._unbegun.discard(limit)
         except TimeoutError:

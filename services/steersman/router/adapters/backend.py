@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Final, Self
 
 import grpc
@@ -72,6 +73,11 @@ class BackendUpstream:
             raise error from None
         finally:
             call.cancel()
+
+    async def complete(self, dispatch: Dispatch) -> bytes:
+        """See `steersman.router.ports.Upstream`."""
+        async with aclosing(self.generate(dispatch)) as pieces:
+            return b"".join([chunk async for chunks in pieces for chunk in chunks])
 
     async def load(self) -> Load | None:
         """See `steersman.router.ports.Upstream`."""

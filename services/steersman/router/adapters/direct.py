@@ -27,14 +27,17 @@ class DirectUpstream:
         return cls(await EngineClient(url=url, api_key=api_key, ca_file=ca_file).__aenter__())
 
     async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
-        """See `steersman.router.ports.Upstream`; how long to wait for what is the dispatcher's to say."""
-        patience = Timeouts(dispatch.timeout, dispatch.timeout, dispatch.timeout)
-        answer = self._client.generate(
-            dispatch.body, stream=dispatch.stream, timeouts=patience, headers=dispatch.headers
-        )
+        """See `steersman.router.ports.Upstream`."""
+        answer = self._client.generate(dispatch.body, timeouts=_patience(dispatch), headers=dispatch.headers)
         async with aclosing(answer):
             async for chunks in answer:
                 yield chunks
+
+    async def complete(self, dispatch: Dispatch) -> bytes:
+        """See `steersman.router.ports.Upstream`."""
+        return await self._client.complete(
+            dispatch.body, timeouts=_patience(dispatch), headers=dispatch.headers
+        )
 
     async def load(self) -> None:
         """Nothing: engines report no load in any way that they share."""
@@ -42,3 +45,8 @@ class DirectUpstream:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.__aexit__(None, None, None)
+
+
+def _patience(dispatch: Dispatch) -> Timeouts:
+    """The time that is left for all of it: how long to wait for what is the dispatcher's to say."""
+    return Timeouts(dispatch.timeout, dispatch.timeout, dispatch.timeout)
