@@ -15,7 +15,7 @@ from typing import Final
 import aiohttp
 import psutil
 from benchmarks.chaos.asking import Callers, callers
-from benchmarks.chaos.stand import Stand, stand
+from benchmarks.chaos.stand import Room, Stand, stand
 from benchmarks.chaos.traffic import prompt, traffic
 from benchmarks.chaos.watching import text_of, total
 
@@ -26,6 +26,8 @@ _SATURATE_SECONDS: Final = 10.0
 _SAMPLE_SECONDS: Final = 5.0
 _SETTLED: Final = 0.2
 """Part of the time after which caches and pools are as large as they get."""
+_ROOM: Final = Room(entries=2000, megabytes=8)
+"""So little that it is full by then: what grows afterwards is no memory of requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Soaked:
 
 async def soak(folder: Path, minutes: float, picture: Path, tell: Callable[[str], None]) -> Soaked:
     """Load a system for so long."""
-    async with stand(folder) as system, callers(system.grpc, system.http) as asking:
+    async with stand(folder, room=_ROOM) as system, callers(system.grpc, system.http) as asking:
         await asking.ask("Chat", prompt(0, "Chat"), 0.0, time.perf_counter())
         rate = await _saturation(asking) / 2
         tell(f"Soaking at {rate:.0f} requests a second for {minutes:g} minutes ...")

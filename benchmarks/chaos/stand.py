@@ -26,6 +26,7 @@ from steersman.local.services import CLASSIFIER, Listening, RouterNeeds
 ROUTERS: Final = ("router_1", "router_2")
 _SLOTS: Final = 2
 """Of each engine: what is in its cache is so for each of them."""
+_REMEMBERED: Final = ("CACHE", "SESSIONS", "DECISIONS")
 WEAK: Final = ("weak_backend_1", "weak_backend_2")
 
 
@@ -58,17 +59,39 @@ class Stand:
         clocks.set_by(self.clock, seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much is remembered.
+
+    Attributes:
+        entries: Scores, conversations and decisions, of each so many by each router; the product's own bounds where
+            not given.
+        megabytes: By Valkey.
+    """
+
+    entries: int | None = None
+    megabytes: int = 64
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Of a router."""
+        if self.entries is None:
+            return {}
+        return {f"STEERSMAN_{kind}__LOCAL_ENTRIES": str(self.entries) for kind in _REMEMBERED}
+
+
 @asynccontextmanager
-async def stand(folder: Path, *, faketime: Path | None = None) -> AsyncIterator[Stand]:
+async def stand(folder: Path, *, faketime: Path | None = None, room: Room = Room()) -> AsyncIterator[Stand]:
     """Start everything, and stop it in the end.
 
     Args:
         folder: For logs and files.
         faketime: Library by which the routers' clocks can be set; without it they are real.
+        room: How much is remembered.
     """
     clock = folder / "clock" if faketime else None
     settings = clocks.environment(faketime, clock) if faketime and clock else {}
-    planned = _Planned(Parts(), Ports(), folder, settings)
+    planned = _Planned(Parts(), Ports(), folder, {**settings, **room.settings}, room.megabytes)
     async with AsyncExitStack() as stack:
         lines = {
             name: await stack.enter_async_context(bad_line(port, listen=planned.line_ports[name]))
@@ -92,7 +115,9 @@ async def stand(folder: Path, *, faketime: Path | None = None) -> AsyncIterator[
 class _Planned:
     """Ports and programs of a stand."""
 
-    def __init__(self, parts: Parts, ports: Ports, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, parts: Parts, ports: Ports, folder: Path, settings: Mapping[str, str], valkey_megabytes: int
+    ) -> None:
         def listening(*, http: bool = False) -> Listening:
             def address() -> str:
                 return f"{HOST}:{ports.take()}"
@@ -102,6 +127,7 @@ class _Planned:
         self._parts = parts
         self._folder = folder
         self._settings = settings
+        self._valkey_megabytes = valkey_megabytes
         self._collector = ports.take()
         self._valkey = ports.take()
         self._triton = triton.TritonPorts(ports.take(), ports.take(), ports.take())
@@ -124,7 +150,7 @@ class _Planned:
         policies = self._write_policies(models)
         return [
             collector.collector(parts, port=self._collector),
-            valkey.valkey(parts, port=self._valkey),
+            valkey.valkey(parts, port=self._valkey, megabytes=self._valkey_megabytes),
             triton.triton(
                 parts,
                 repository=parts.model_repository,

@@ -89,4 +89,5 @@ def prompt(number: int, kind: str) -> str:
     to read a new one, and a tenth of that to answer.
     """
     new = kind == "Route" and number % 4 < 2  # noqa: PLR2004 - every other pair
-    return f"Name a number above {number}." if new else "Name a number."
+    # In groups of digits: words come again, as they do in what people ask.
+    return f"Name a number above {number:,}.".replace(",", " ") if new else "Name a number."

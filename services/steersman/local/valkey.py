@@ -9,7 +9,9 @@ from steersman.local.probes import redis_pong
 from steersman.local.processes import Program
 
 
-def valkey(parts: Parts, *, port: int, socket: Path | None = None, name: str = "valkey") -> Program:
+def valkey(
+    parts: Parts, *, port: int, socket: Path | None = None, name: str = "valkey", megabytes: int = 64
+) -> Program:
     """A Valkey server that keeps nothing on disk.
 
     Args:
@@ -17,6 +19,7 @@ def valkey(parts: Parts, *, port: int, socket: Path | None = None, name: str = "
         port: Where it listens.
         socket: A Unix socket, for its owner alone, in place of the port.
         name: The program's.
+        megabytes: What it keeps at most; it forgets then what was not asked for the longest.
     """
     argv = [str(parts.valkey), "--bind", "127.0.0.1", "--port", str(0 if socket else port)]
     if socket is not None:
@@ -30,7 +33,7 @@ def valkey(parts: Parts, *, port: int, socket: Path | None = None, name: str = "
             "--appendonly",
             "no",
             "--maxmemory",
-            "64mb",
+            f"{megabytes}mb",
             "--maxmemory-policy",
             "allkeys-lru",
         ),
