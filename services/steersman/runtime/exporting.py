@@ -156,7 +156,7 @@ class Collector:
                 OTLPSpanExporter as HttpExporter,
             )
 
-            return HttpExporter(session=None if shown is None else _session(shown.context))
+            return HttpExporter(session=None if shown is None else session(shown.context))
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - see above
             OTLPSpanExporter as GrpcExporter,
         )
@@ -213,8 +213,12 @@ def _files(environment: Mapping[str, str]) -> Files | None:
     return Files(authorities, certificate, key)
 
 
-def _session(context: ssl.SSLContext) -> requests.Session:
-    """A session of the exporter's HTTP client that speaks by a context."""
+def session(context: ssl.SSLContext) -> requests.Session:
+    """A session of the exporter's HTTP client that speaks by a context, whatever REQUESTS_CA_BUNDLE says.
+
+    Args:
+        context: Nobody else's; urllib3 writes into it.
+    """
     import requests  # noqa: PLC0415 - comes with the exporter, and only by HTTP
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 - as above
 
@@ -230,6 +234,6 @@ def _session(context: ssl.SSLContext) -> requests.Session:
             host, _ = super().build_connection_pool_key_attributes(*args, **options)
             return host, {"ssl_context": context}
 
-    session = requests.Session()
-    session.mount("https://", Adapter())
-    return session
+    opened = requests.Session()
+    opened.mount("https://", Adapter())
+    return opened

@@ -22,6 +22,7 @@ from steersman.local.demo.certificates import Certificates
 from steersman.local.demo.grpc_caller import GrpcCaller
 from steersman.local.demo.openai_caller import OpenAiCaller
 from steersman.local.demo.queries import Messages, Query, Way
+from steersman.runtime.exporting import session
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,4 @@ def _channel(own: Certificates | None, address: str) -> grpc.aio.Channel:
 
 
 def _exporter(own: Certificates | None, url: str) -> OTLPSpanExporter:
-    if own is None:
-        return OTLPSpanExporter(endpoint=url)
-    return OTLPSpanExporter(
-        endpoint=url,
-        certificate_file=str(own.authorities),
-        client_key_file=str(own.key),
-        client_certificate_file=str(own.certificate),
-    )
+    return OTLPSpanExporter(endpoint=url, session=None if own is None else session(own.context))

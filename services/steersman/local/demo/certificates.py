@@ -18,31 +18,16 @@ class Certificates:
     folder: Path
 
     @property
-    def authorities(self) -> Path:
-        """File of those whose certificates are trusted."""
-        return self.folder / "ca.crt"
-
-    @property
-    def certificate(self) -> Path:
-        """File of its own."""
-        return self.folder / "tls.crt"
-
-    @property
-    def key(self) -> Path:
-        """File of the key of that."""
-        return self.folder / "tls.key"
-
-    @property
     def context(self) -> ssl.SSLContext:
         """For HTTP."""
-        context = ssl.create_default_context(cafile=self.authorities)
-        context.load_cert_chain(self.certificate, self.key)
+        context = ssl.create_default_context(cafile=self.folder / "ca.crt")
+        context.load_cert_chain(self.folder / "tls.crt", self.folder / "tls.key")
         return context
 
     @property
     def credentials(self) -> grpc.ChannelCredentials:
         """For gRPC."""
-        files = (self.authorities, self.key, self.certificate)
+        files = (self.folder / name for name in ("ca.crt", "tls.key", "tls.crt"))
         return grpc.ssl_channel_credentials(*(file.read_bytes() for file in files))
 
 
