@@ -16,10 +16,11 @@ import pytest
 import pytest_asyncio
 import tritonclient.grpc.aio as tritonclient
 
+from chart.rendering import render
 from fixtures.callers import Answer, fetch, until
 from fixtures.otlp_receiver import Receiver, receiving, serial
 from fixtures.private_triton import PrivateTriton, private_triton
-from steersman.local.authority import LOCAL, Authority, Issued
+from steersman.local.authority import LOCAL, Authority
 from steersman.local.envoy import Shown, Spans, envoy
 from steersman.local.parts import Parts
 from steersman.local.ports import Ports
@@ -115,25 +116,26 @@ async def posted(url: str) -> Answer:
     return await fetch(url, data=orjson.dumps(sent))
 
 
-async def test_nothing_but_spans_is_passed_on(passing_on: PassOn, tmp_path: Path) -> None:
-    async with receiving(tmp_path / "collector", OURS.issue("collector", LOCAL), by_http=True) as receiver:
-        url = await passing_on(receiver.url)
+@pytest.mark.parametrize("host", [LOCAL, "localhost"])
+async def test_nothing_but_spans_is_passed_on(passing_on: PassOn, host: str, tmp_path: Path) -> None:
+    issued = OURS.issue("collector", host)
+    async with receiving(tmp_path / "collector", issued, by_http=True) as receiver:
+        url = await passing_on(receiver.url.replace(LOCAL, host))
         assert (await posted(url)).status == 200
         assert receiver.names == ["secret"]
         assert (await fetch(url)).status == 403
         assert (await posted(url.replace("/v1/traces", "/v1/logs"))).status == 403
 
 
-@pytest.mark.parametrize(
-    "issued",
-    [
-        pytest.param(OURS.issue("collector"), id="another-name"),
-        pytest.param(Authority().issue("collector", LOCAL, trusted=OURS.pem), id="a-foreign-authority"),
-    ],
-)
-async def test_an_impostor_gets_none(passing_on: PassOn, issued: Issued, tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", [LOCAL, "localhost"])
+@pytest.mark.parametrize("who", ["another name", "a foreign authority"])
+async def test_an_impostor_gets_none(passing_on: PassOn, host: str, who: str, tmp_path: Path) -> None:
+    issued = {
+        "another name": OURS.issue("collector"),
+        "a foreign authority": Authority().issue("collector", host, trusted=OURS.pem),
+    }[who]
     async with receiving(tmp_path / "collector", issued, by_http=True) as impostor:
-        assert (await posted(await passing_on(impostor.url))).status == 503
+        assert (await posted(await passing_on(impostor.url.replace(LOCAL, host)))).status == 503
         assert impostor.names == []
 
 
@@ -190,3 +192,26 @@ async def test_none_is_lost_while_the_authority_of_both_is_replaced_and_nothing_
     await until(running.all_have_come)
     assert running.receiver.names.count(REQUEST) == running.asked
     assert (running.triton.envoy.pid, running.triton.triton.pid) == processes
+
+
+@pytest.mark.parametrize("tls", [{}, {"secretName": "c"}, {"secretName": "c", "clientCertificate": True}])
+async def test_envoy_takes_what_the_chart_writes_for_it(
+    parts: Parts, tls: dict[str, object], tmp_path: Path
+) -> None:
+    """With certificates of the pod's own, with an authority alone, and with a certificate by that."""
+    otel = {"endpoint": "https://collector.observability", "tls": tls}
+    release = render({"tls": {"enabled": True}, "otel": otel})
+    certificates = OURS.issue("triton").write(tmp_path / "certificates")
+    for name, text in release.one("ConfigMap", "steersman-classifier-envoy")["data"].items():
+        here = text.replace("/etc/envoy", str(tmp_path))
+        for folder in ("/etc/steersman-tls", "/etc/steersman-otel"):
+            here = here.replace(folder, str(certificates))
+        (tmp_path / name).write_text(here)
+    process = await asyncio.create_subprocess_exec(
+        *(parts.envoy, "--mode", "validate", "--config-path", tmp_path / "envoy.yaml"),
+        stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0, said.decode()
+    assert b"deprecated" not in said.lower()
