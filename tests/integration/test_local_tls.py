@@ -18,6 +18,9 @@ import pytest_asyncio
 
 from fixtures.callers import PROMPT, Caller, calling, failure, fetch, responses, until
 from steersman.local import engine, layout, options, usage
+from steersman.local.demo.caller import caller
+from steersman.local.demo.certificates import certificates
+from steersman.local.demo.queries import Query, Way
 from steersman.local.options import BadOption
 from steersman.local.parts import Parts
 from steersman.local.plan import plan
@@ -99,6 +102,19 @@ async def test_a_trace_has_the_spans_of_every_process(private: System) -> None:
     wanted = {"steersman-router", "steersman", "triton"}
     authority = grpc.ssl_channel_credentials((folder / "ca.crt").read_bytes())
     await until(complete, seconds=40)
+
+
+@pytest.mark.parametrize("way", [Way.GRPC_STREAM, Way.OPENAI_UNARY])
+async def test_the_demos_caller_asks_and_its_spans_arrive(private: System, way: Way) -> None:
+    own = certificates(private.addresses)
+    assert own is not None
+    query = Query("What is a rhumb line?", way)
+    asking = caller(private.addresses, own, otlp_url=private.plan.otlp_url, max_tokens=4)
+    async with asking as demo:
+        outcome = await demo.ask(query, [{"role": "user", "content": query.text}])
+    assert outcome.answer.text
+    answer = await fetch(f"{private.addresses.traces}/{outcome.trace_id}", context=own.context)
+    assert "demo" in {span["service"] for span in answer.json["spans"]}
 
 
 async def test_spans_are_neither_taken_in_the_clear_nor_shown_without_a_certificate(private: System) -> None:
