@@ -177,7 +177,8 @@ def test_triton_is_not_sent_elsewhere() -> None:
 
 
 def test_the_example_for_production_can_have_tls(gpu: Release) -> None:
-    private = render({**values_of("gpu"), "tls": {"enabled": True}})
+    collector = {"endpoint": "https://otel-collector.observability:4318"}
+    private = render({**values_of("gpu"), "tls": {"enabled": True}, "otel": collector})
     for release in (private, gpu):
         assert "--host=$(ENGINE_HOST)" in release.container("steersman-backend-strong", "engine")["args"]
     assert private.environment("steersman-backend-strong", "engine")["ENGINE_HOST"] == "127.0.0.1"

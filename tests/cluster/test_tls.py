@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import pytest
 
+from cluster import private_collector
 from cluster.commands import Failed
 from cluster.figures import Figures
+from cluster.images import Image
 from cluster.kubectl import Namespace
 from cluster.release import Release, Values
 from cluster.values import SMALL
@@ -20,6 +22,7 @@ PRIVATE: Final[Values] = {
     "tls": {"enabled": True, "verifyCallers": True},
     "router": {"identity": {"certificates": [{"subject": "CN=steersman-client", "tenant": "tester"}]}},
     "tiers": {"weak": {"autoscaling": {"keda": {"enabled": True, "pollingInterval": 5}}}},
+    "otel": private_collector.SPANS,
 }
 FOLDER: Final = "/etc/steersman-tls"
 HOLDERS: Final = (
@@ -48,8 +51,10 @@ BEHIND: Final = (
     "steersman-classifier:8010",
     "steersman-classifier:8011",
     "steersman-classifier:8012",
+    "steersman-classifier:8013",
 )
-"""Ports of the loopback, where Envoy asks an engine and Triton."""
+"""Ports of the loopback, where Envoy asks an engine and Triton, and takes Triton's spans."""
+TRACED: Final = {"steersman-router", "steersman-backend", "steersman-classifier"}
 SERVING: Final = (
     ("router", 9000),
     ("router", 8080),
@@ -62,6 +67,7 @@ SERVING: Final = (
 SERVED_SECONDS: Final = 150.0
 """Until kubelet has brought a changed Secret into a pod, and the process has looked."""
 ASKING: Final = (Path(__file__).parent / "caller" / "by_tls.py").read_text()
+SERVICES: Final = (Path(__file__).parent / "caller" / "services_by_tls.py").read_text()
 READING: Final = (Path(__file__).parent / "caller" / "metrics_by_tls.py").read_text()
 PLAINLY: Final = """
 import http.client, sys
@@ -79,7 +85,8 @@ SERVED: Final = "import ssl,sys; print(ssl.get_server_certificate((sys.argv[1], 
 
 
 @pytest.fixture(scope="module")
-def installed(release: Release, image_values: Values, figures: Figures) -> Release:
+def installed(release: Release, image_values: Values, caller: Image, figures: Figures) -> Release:
+    private_collector.start(release.namespace, caller)
     begun = time.monotonic()
     release.install(image_values, SMALL, PRIVATE)
     figures.keep("install_with_tls", seconds_until_ready=round(time.monotonic() - begun, 1))
@@ -114,6 +121,18 @@ def test_prometheus_reads_what_has_no_tls_of_its_own(installed: Release) -> None
     start(installed.namespace, "reading", READING, FOLDER, "steersman-metrics", *addresses)
     told = finished(installed.namespace, "reading")
     assert all(told[address].startswith(prefix) for address, prefix in addresses.items())
+
+
+def test_a_trace_is_complete_in_a_collector_by_tls(installed: Release) -> None:
+    """Triton, now and then, puts its spans into a trace of its own: some of many is complete."""
+    assert asked(installed.namespace, seconds=5, name="traced")["failed"] == 0
+    address, end = f"{private_collector.NAME}:{private_collector.PORT}", time.monotonic() + 30
+    while True:
+        found = json.loads(inside(installed.namespace, SERVICES, address, private_collector.FOLDER))
+        if set(found) >= TRACED:
+            return
+        assert time.monotonic() < end, found
+        time.sleep(1)
 
 
 def test_keda_hears_the_scaler(installed: Release) -> None:
@@ -211,10 +230,10 @@ def until_served(space: Namespace, name: str, port: int, wanted: str) -> None:
         time.sleep(2)
 
 
-def asked(space: Namespace, *, seconds: int) -> dict[str, Any]:
+def asked(space: Namespace, *, seconds: int, name: str = "asking") -> dict[str, Any]:
     """What callers with a connection a request were told."""
-    start(space, "asking", ASKING, "steersman-router:8080", FOLDER, str(seconds))
-    return finished(space, "asking")
+    start(space, name, ASKING, "steersman-router:8080", FOLDER, str(seconds))
+    return finished(space, name)
 
 
 def start(space: Namespace, name: str, script: str, *arguments: str) -> None:

@@ -191,7 +191,7 @@ async def test_a_backend_begins_no_trace(system: System) -> None:
 async def test_without_a_word_from_the_caller_the_sampler_of_the_environment_decides(
     system: System, start_router: StartRouter, engines: dict[str, FakeEngine]
 ) -> None:
-    collector = system.plan.layout.otlp_url
+    collector = system.plan.otlp_url
     tier = direct(engines["weak"].url)
 
     async def spans_of(service: str, sampler: str, argument: str = "") -> list[str]:
@@ -227,7 +227,7 @@ async def test_a_trace_reaches_an_engine_without_a_backend_as_a_header(
 ) -> None:
     tier = direct(engines["weak"].url)
     exporting = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": system.plan.layout.otlp_url,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": system.plan.otlp_url,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
     }
     router = await start_router(policies(tier, tier), environment=exporting)

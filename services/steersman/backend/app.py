@@ -54,11 +54,15 @@ async def app(settings: BackendSettings) -> AsyncIterator[Addresses]:
     slots = Slots(slots=settings.engine.slots or _ASSUMED_SLOTS, length=settings.queue.length)
     health = Health()
     async with AsyncExitStack() as stack:
-        stack.enter_context(
+        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
+        await stack.enter_async_context(
             tracing(
                 service="steersman-backend",
                 version=__version__,
                 on_dropped=process.spans_dropped.inc,
+                on_reload=process.certificates_reloaded,
+                tls=settings.tls,
+                wire=wire,
                 begins=False,
             )
         )
@@ -81,7 +85,6 @@ async def app(settings: BackendSettings) -> AsyncIterator[Addresses]:
         await engine.refresh()
         await on_news()
         metrics.observe_load(serving.load, reachable=lambda: engine.reachable)
-        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
         metrics_address = await stack.enter_async_context(
             metrics_server(settings.metrics.address, process, health=health, wire=wire)
         )

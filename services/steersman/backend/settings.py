@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 
+from steersman.runtime import plaintext
 from steersman.runtime.settings import Group, ProcessSettings, Seconds
 
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+")]
@@ -54,3 +55,9 @@ class BackendSettings(ProcessSettings):
     """The engine."""
     queue: QueueSettings = QueueSettings()
     """The queue."""
+
+    @model_validator(mode="after")
+    def _no_engine_in_the_clear(self) -> Self:
+        if (reason := plaintext.refusal(self.engine.url, self.tls)) is not None:
+            raise ValueError(f"ENGINE__URL: {reason}")
+        return self

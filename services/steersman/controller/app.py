@@ -52,12 +52,17 @@ async def app(settings: ControllerSettings) -> AsyncIterator[None]:
     process, health = ProcessMetrics(), Health()
     metrics = ControllerMetrics(process.registry)
     async with AsyncExitStack() as stack:
-        stack.enter_context(
+        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
+        await stack.enter_async_context(
             telemetry.tracing(
-                service="steersman-controller", version=__version__, on_dropped=process.spans_dropped.inc
+                service="steersman-controller",
+                version=__version__,
+                on_dropped=process.spans_dropped.inc,
+                on_reload=process.certificates_reloaded,
+                tls=settings.tls,
+                wire=wire,
             )
         )
-        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
         await stack.enter_async_context(
             metrics_server(settings.metrics.address, process, health=health, wire=wire)
         )

@@ -5,10 +5,15 @@ It follows its certificates: a folder that changes by a moved link, as kubelet c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from string import Template
 from typing import Final
+from urllib.parse import urlsplit
+
+import yaml
 
 from steersman.local.parts import Parts
 from steersman.local.probes import http_ok
@@ -33,6 +38,44 @@ class Shown:
     reader: str
 
 
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """How Triton's spans go on by TLS.
+
+    Attributes:
+        port: Where Triton sends them, on the loopback.
+        collector: Where they go, an `https` URL with its path.
+    """
+
+    port: int
+    collector: str
+
+    @property
+    def url(self) -> str:
+        """Where Triton sends them."""
+        return f"http://{_LOCAL}:{self.port}{urlsplit(self.collector).path}"
+
+    def filled_in(self, folder: Path) -> Mapping[str, object]:
+        """What the files need to know.
+
+        Args:
+            folder: Certificates for the collector.
+        """
+        asked = urlsplit(self.collector)
+        host = asked.hostname or ""
+        named = not _is_address(host)
+        return {
+            "TRACES_PORT": self.port,
+            "TRACES": asked.path,
+            "TO_TRACES": asked.port or 443,
+            "COLLECTOR": asked.netloc,
+            "COLLECTOR_HOST": host,
+            "COLLECTOR_KIND": "DNS" if named else "IP_ADDRESS",
+            "COLLECTOR_SNI": host if named else "",
+            "COLLECTOR_FOLDER": folder,
+        }
+
+
 def envoy(
     parts: Parts,
     *,
@@ -40,6 +83,7 @@ def envoy(
     behind: TritonPorts,
     shown: Shown,
     folder: Path,
+    spans: Spans | None = None,
     name: str = "triton_tls",
 ) -> Program:
     """An Envoy in front of a Triton of this machine.
@@ -50,9 +94,10 @@ def envoy(
         behind: Where Triton does, in the clear.
         shown: Certificates.
         folder: A folder of its own, for its configuration.
+        spans: How Triton's spans go on, where they go by here.
         name: Names the process.
     """
-    _configure(parts.envoy_configuration, folder, ports=ports, behind=behind, shown=shown)
+    _configure(parts.envoy_configuration, folder, ports=ports, behind=behind, shown=shown, spans=spans)
     return configured(parts, folder, health=ports.http, ca_file=shown.folder / "ca.crt", name=name)
 
 
@@ -79,8 +124,16 @@ def configured(parts: Parts, folder: Path, *, health: int, ca_file: Path, name: 
     )
 
 
-def _configure(source: Path, folder: Path, *, ports: TritonPorts, behind: TritonPorts, shown: Shown) -> None:
-    """Fill in the files of the chart."""
+def _configure(
+    source: Path,
+    folder: Path,
+    *,
+    ports: TritonPorts,
+    behind: TritonPorts,
+    shown: Shown,
+    spans: Spans | None,
+) -> None:
+    """Fill in the files of the chart, without the parts that nothing is said of."""
     filled_in = {
         "ADDRESS": _LOCAL,
         "CONFIG": folder,
@@ -96,7 +149,20 @@ def _configure(source: Path, folder: Path, *, ports: TritonPorts, behind: Triton
         "METRICS": "/metrics",
         "CALLER": shown.caller,
         "READER": shown.reader,
+        **({} if spans is None else spans.filled_in(shown.folder)),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for file in source.iterdir():
-        (folder / file.name).write_text(Template(file.read_text()).substitute(filled_in))
+        content = yaml.safe_load(Template(file.read_text()).safe_substitute(filled_in))
+        resources = content.get("static_resources", {})
+        for kind, parts in resources.items():
+            resources[kind] = [each for each in parts if f"TO_{each['name'].upper()}" in filled_in]
+        (folder / file.name).write_text(yaml.safe_dump(content))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,8 +1,8 @@
 """How the processes of a local system speak with each other: in the clear, or by TLS with certificates of its own.
 
 The authority is made when the system is planned, and its key is kept nowhere: what it has issued is all that there is.
-Spans, engines and what is between Triton and its Envoy stay in the clear, and Redis' is a socket in a folder that is
-the user's alone.
+Engines and what is between Triton and its Envoy stay in the clear, on the loopback, and Redis' is a socket in a folder
+that is the user's alone.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ class Hops:
     def ca_file(self) -> Path | None:
         """What callers trust; None in the clear."""
         return None if self.folder is None else self.folder / _CALLER / "ca.crt"
+
+    def certificates(self, name: str) -> Path | None:
+        """Folder of a process' certificates; None in the clear."""
+        return None if self.folder is None else self.folder / name
 
     def settings(self, name: str, *, callers: Sequence[str] = ()) -> Mapping[str, str]:
         """Environment of a process of ours.

@@ -37,6 +37,7 @@ class Layout:
         valkey_port: Valkey.
         triton: Triton, or the Envoy in front of it.
         triton_behind: Triton where there is one.
+        spans_port: Where that Envoy takes Triton's spans.
         router: The router.
         tiers: By name, those whose engine runs on this machine.
     """
@@ -45,13 +46,9 @@ class Layout:
     valkey_port: int
     triton: TritonPorts
     triton_behind: TritonPorts
+    spans_port: int
     router: Listening
     tiers: dict[str, TierLayout]
-
-    @property
-    def otlp_url(self) -> str:
-        """Where spans go, without a path."""
-        return f"http://127.0.0.1:{self.collector_port}"
 
     @property
     def redis_url(self) -> str:
@@ -76,6 +73,7 @@ def decide(ports: Ports, *, tiers: Collection[str], customary: bool = False) -> 
         valkey_port=ports.take(),
         triton=_triton(ports),
         triton_behind=_triton(ports),
+        spans_port=ports.take(),
         router=Listening(grpc=address(_GRPC_PORT), http=address(_HTTP_PORT), metrics=address()),
         tiers={
             tier: TierLayout(ports.take(), Listening(grpc=address(), metrics=address())) for tier in tiers

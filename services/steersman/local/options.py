@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
+
+from steersman.runtime import plaintext
+from steersman.runtime.settings import Tls
 
 TIERS: Final = ("weak", "strong")
 """Tiers of the local system in order of cost."""
+_PRIVATE: Final = Tls(folder=Path())
+"""Asks nobody in the clear."""
 
 
 class BadOption(Exception):
@@ -52,7 +58,7 @@ def read(environment: Mapping[str, str]) -> Options:
     tls = environment.get("TLS", "")
     if tls not in {"", "0", "1"}:
         raise BadOption(f"TLS is {tls!r}: the only choice is 1")
-    named = {tier: _elsewhere(tier, environment) for tier in TIERS}
+    named = {tier: _elsewhere(tier, environment, tls=tls == "1") for tier in TIERS}
     return Options(
         tiny=engines == "tiny",
         elsewhere={tier: server for tier, server in named.items() if server is not None},
@@ -60,13 +66,17 @@ def read(environment: Mapping[str, str]) -> Options:
     )
 
 
-def _elsewhere(tier: str, environment: Mapping[str, str]) -> Elsewhere | None:
+def _elsewhere(tier: str, environment: Mapping[str, str], *, tls: bool) -> Elsewhere | None:
     prefix = tier.upper()
     url = environment.get(f"{prefix}_URL", "").rstrip("/")
     if not url:
         return None
     if not url.startswith(("http://", "https://")):
         raise BadOption(f"{prefix}_URL is {url!r}: it must begin with http:// or https://")
+    if tls and plaintext.refusal(url, _PRIVATE) is not None:
+        raise BadOption(
+            f"{prefix}_URL is {url!r}: with TLS=1 it must begin with https://, or be on this machine"
+        )
     return Elsewhere(
         url=url if url.endswith("/v1") else f"{url}/v1",
         model=environment.get(f"{prefix}_MODEL", ""),

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from steersman.local import policy_file
 from steersman.local.addresses import Addresses
 from steersman.local.collector import collector
 from steersman.local.engine import Model, engine
-from steersman.local.envoy import envoy
+from steersman.local.envoy import Spans, envoy
 from steersman.local.hops import PLAIN, Hops
 from steersman.local.layout import Layout
 from steersman.local.options import Elsewhere
@@ -23,6 +24,8 @@ from steersman.local.processes import Program
 from steersman.local.services import CLASSIFIER, RouterNeeds, backend, router
 from steersman.local.triton import triton
 from steersman.local.valkey import valkey
+
+_COLLECTOR: Final = "collector"
 
 Answering = Model | Elsewhere
 """What answers for a tier: a model of this machine, or a server elsewhere."""
@@ -38,6 +41,7 @@ class Plan:
         layout: The same, process by process.
         policies: The file with the tier catalogue and the policies; the router follows its changes.
         folder: The system's own folder, which has its log files.
+        otlp_url: Where spans go, without a path.
     """
 
     waves: tuple[tuple[Program, ...], ...]
@@ -45,6 +49,7 @@ class Plan:
     layout: Layout
     policies: Path
     folder: Path
+    otlp_url: str
 
     @property
     def logs(self) -> Path:
@@ -72,48 +77,58 @@ def plan(
         tls: Whether its processes speak TLS with each other and with callers.
     """
     hops = Hops.private(folder / "tls", _speaking(tiers)) if tls else PLAIN
-    policies = folder / "policies.yaml"
+    policies, otlp_url = folder / "policies.yaml", f"{hops.http}://127.0.0.1:{layout.collector_port}"
     policy_file.write(policies, {tier: _tier(tier, tiers[tier], layout) for tier in tiers})
     return Plan(
         waves=(
-            _parts(parts, layout, hops, folder=folder) + _engines(parts, tiers, layout, threads=threads),
-            _backends(parts, layout, hops),
-            (_router(parts, tiers, layout, hops, policies=policies),),
+            _parts(parts, layout, hops, folder=folder, otlp_url=otlp_url)
+            + _engines(parts, tiers, layout, threads=threads),
+            _backends(parts, layout, hops, otlp_url=otlp_url),
+            (_router(parts, tiers, layout, hops, policies=policies, otlp_url=otlp_url),),
         ),
-        addresses=_addresses(tiers, layout, hops),
+        addresses=_addresses(tiers, layout, hops, otlp_url=otlp_url),
         layout=layout,
         policies=policies,
         folder=folder,
+        otlp_url=otlp_url,
     )
 
 
 def _speaking(tiers: Iterable[str]) -> Iterator[str]:
     """The programs that speak TLS, where any does."""
-    yield from ("router", "triton", *(f"{tier}_backend" for tier in tiers))
+    yield from ("router", "triton", _COLLECTOR, *(f"{tier}_backend" for tier in tiers))
 
 
-def _parts(parts: Parts, layout: Layout, hops: Hops, *, folder: Path) -> tuple[Program, ...]:
+def _parts(parts: Parts, layout: Layout, hops: Hops, *, folder: Path, otlp_url: str) -> tuple[Program, ...]:
     return (
-        collector(parts, port=layout.collector_port),
+        collector(parts, port=layout.collector_port, certificates=hops.certificates(_COLLECTOR)),
         valkey(parts, port=layout.valkey_port, socket=_socket(hops)),
-        *_classifier(parts, layout, hops, folder=folder),
+        *_classifier(parts, layout, hops, folder=folder, traces_url=f"{otlp_url}/v1/traces"),
     )
 
 
-def _classifier(parts: Parts, layout: Layout, hops: Hops, *, folder: Path) -> Iterator[Program]:
-    """Triton, and Envoy in front of it where hops are private."""
+def _classifier(
+    parts: Parts, layout: Layout, hops: Hops, *, folder: Path, traces_url: str
+) -> Iterator[Program]:
+    """Triton, and where hops are private Envoy, which others come by and Triton's spans go by."""
     shown = hops.shown("triton", caller="router")
+    spans = Spans(layout.spans_port, traces_url)
     yield triton(
         parts,
         repository=parts.model_repository,
         ports=layout.triton_behind if shown else layout.triton,
         folder=folder / "triton",
-        traces_url=f"{layout.otlp_url}/v1/traces",
+        traces_url=spans.url if shown else traces_url,
         models=(CLASSIFIER,),
     )
     if shown:
         yield envoy(
-            parts, ports=layout.triton, behind=layout.triton_behind, shown=shown, folder=folder / "envoy"
+            parts,
+            ports=layout.triton,
+            behind=layout.triton_behind,
+            shown=shown,
+            folder=folder / "envoy",
+            spans=spans,
         )
 
 
@@ -131,14 +146,14 @@ def _engines(
     )
 
 
-def _backends(parts: Parts, layout: Layout, hops: Hops) -> tuple[Program, ...]:
+def _backends(parts: Parts, layout: Layout, hops: Hops, *, otlp_url: str) -> tuple[Program, ...]:
     return tuple(
         backend(
             parts,
             tier=tier,
             engine_url=placed.engine_url,
             listening=placed.backend,
-            otlp_url=layout.otlp_url,
+            otlp_url=otlp_url,
             name=f"{tier}_backend",
             hops=hops,
         )
@@ -147,7 +162,13 @@ def _backends(parts: Parts, layout: Layout, hops: Hops) -> tuple[Program, ...]:
 
 
 def _router(
-    parts: Parts, tiers: Mapping[str, Answering], layout: Layout, hops: Hops, *, policies: Path
+    parts: Parts,
+    tiers: Mapping[str, Answering],
+    layout: Layout,
+    hops: Hops,
+    *,
+    policies: Path,
+    otlp_url: str,
 ) -> Program:
     keys = {
         policy_file.key_variable(tier): what.api_key
@@ -161,7 +182,7 @@ def _router(
         keys=keys,
         hops=hops,
     )
-    return router(parts, needs, listening=layout.router, otlp_url=layout.otlp_url)
+    return router(parts, needs, listening=layout.router, otlp_url=otlp_url)
 
 
 def _tier(name: str, what: Answering, layout: Layout) -> Tier:
@@ -173,7 +194,7 @@ def _redis(layout: Layout, hops: Hops) -> str:
     return layout.redis_url if socket is None else f"unix://{socket}?db=0"
 
 
-def _addresses(tiers: Mapping[str, Answering], layout: Layout, hops: Hops) -> Addresses:
+def _addresses(tiers: Mapping[str, Answering], layout: Layout, hops: Hops, *, otlp_url: str) -> Addresses:
     def backend_of(tier: str) -> str | None:
         return layout.tiers[tier].backend.grpc if tier in layout.tiers else None
 
@@ -192,6 +213,6 @@ def _addresses(tiers: Mapping[str, Answering], layout: Layout, hops: Hops) -> Ad
         weak_engine=engine_of("weak"),
         strong_engine=engine_of("strong"),
         metrics=f"{hops.http}://{layout.router.metrics}/metrics",
-        traces=f"{layout.otlp_url}/traces",
+        traces=f"{otlp_url}/traces",
         ca_file=None if hops.ca_file is None else str(hops.ca_file),
     )

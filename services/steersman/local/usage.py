@@ -24,7 +24,7 @@ _MEANINGS: Final = {
     "strong_engine": "the strong model's engine",
     "metrics": "the router's Prometheus metrics",
     "traces": "collected traces; /ID/tree draws one",
-    "ca_file": "the authority of the certificates; metrics want one too: tls.crt and tls.key beside it",
+    "ca_file": "the authority of the certificates; metrics and traces want one too: tls.crt and tls.key beside it",
 }
 
 _CURL: Final = Template("""\

@@ -53,7 +53,7 @@ from steersman.router.tally import Tally
 from steersman.router.tenant_metrics import TenantMetrics
 from steersman.router.upstreams import Upstreams
 from steersman.router.waiting import Bounds, WaitingRoom
-from steersman.runtime import telemetry
+from steersman.runtime import plaintext, telemetry
 from steersman.runtime.addresses import AddressSource, name_of
 from steersman.runtime.breaker import Breaker
 from steersman.runtime.health import Health
@@ -71,12 +71,17 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
     metrics, health = RouterMetrics(process), Health()
     by_tenant = TenantMetrics(process.registry, largest=settings.tenant_metrics.largest)
     async with AsyncExitStack() as stack:
-        stack.enter_context(
+        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
+        await stack.enter_async_context(
             telemetry.tracing(
-                service="steersman-router", version=__version__, on_dropped=process.spans_dropped.inc
+                service="steersman-router",
+                version=__version__,
+                on_dropped=process.spans_dropped.inc,
+                on_reload=process.certificates_reloaded,
+                tls=settings.tls,
+                wire=wire,
             )
         )
-        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
         await stack.enter_async_context(
             metrics_server(settings.metrics.address, process, health=health, wire=wire)
         )
@@ -291,7 +296,8 @@ async def _follow_policies(
 
     metrics.watch_policies(lambda: routing.catalogue)
     sources = PolicySources(apply)
-    policies = policy_file(settings.policy_file, sources.take_file, metrics.reloaded)
+    refused = partial(plaintext.refusal, settings=settings.tls)
+    policies = policy_file(settings.policy_file, sources.take_file, metrics.reloaded, refused=refused)
     await policies.load()
     here.tasks.start("policy file", policies.watch)
     await here.follow_policies(sources.take_resources)

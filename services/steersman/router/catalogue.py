@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -39,6 +39,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Amount = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Refusal = Callable[[str], str | None]
 
 
 _KINDS: Final[Mapping[str, tuple[Kind, float]]] = {
@@ -280,12 +281,13 @@ def documents(text: bytes) -> list[Any]:
         raise CatalogueError(str(error)) from error
 
 
-def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
+def parse(text: bytes, *, environment: Mapping[str, str], refused: Refusal = lambda _: None) -> Catalogue:
     """Read a policy file.
 
     Args:
         text: YAML in UTF-8.
         environment: Where the keys of upstreams are looked up.
+        refused: Says why a URL may not be asked, or None.
 
     Raises:
         CatalogueError: It is not valid; every fault is named.
@@ -299,7 +301,7 @@ def parse(text: bytes, *, environment: Mapping[str, str]) -> Catalogue:
     except ValidationError as error:
         raise _error(error, whole="file") from None
     return Catalogue(
-        tiers={name: _tier(name, tier, environment) for name, tier in file.tiers.items()},
+        tiers={name: _tier(name, tier, environment, refused) for name, tier in file.tiers.items()},
         policies={name: _policy(name, policy) for name, policy in file.policies.items()},
         default_policy=file.default_policy,
         tenants=None
@@ -347,8 +349,10 @@ def _rights(tenant: _Tenant) -> Rights:
     )
 
 
-def _tier(name: str, tier: _Tier, environment: Mapping[str, str]) -> Tier:
+def _tier(name: str, tier: _Tier, environment: Mapping[str, str], refused: Refusal) -> Tier:
     upstream = tier.upstream
+    if upstream.url is not None and (reason := refused(upstream.url)) is not None:
+        raise CatalogueError(f"tiers.{name}.upstream.url: {reason}")
     key = environment.get(upstream.api_key_env) if upstream.api_key_env else None
     if upstream.api_key_env and not key:
         raise CatalogueError(f"tiers.{name}.upstream: {upstream.api_key_env} is not set")

@@ -15,6 +15,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 Address = Annotated[str, StringConstraints(pattern=r"^.+:\d+$")]
 """HOST:PORT to listen on; port 0 takes a free one."""
 Seconds = Annotated[float, Field(gt=0)]
+HostAndPerhapsPort = Annotated[
+    str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?$")
+]
+"""HOST or HOST:PORT; an IPv6 address stands in brackets."""
 
 
 class Group(BaseModel):
@@ -79,6 +83,8 @@ class Tls(Group):
     client_names: tuple[str, ...] = ()
     """DNS names or URIs of the certificates that may call, as a JSON list; any where it is empty. A router's
     callers are told apart by identity instead: there these are who may ask for demand and for policies."""
+    plaintext_to: tuple[HostAndPerhapsPort, ...] = ()
+    """Collectors and engines that may be asked in the clear all the same, as a JSON list of HOST or HOST:PORT."""
 
 
 class Log(Group):

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,9 +25,13 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
+from steersman.runtime.exporting import Collector
+from steersman.runtime.settings import Tls
+from steersman.runtime.tls import PLAIN, Wire
+
 Attributes = Mapping[str, AttributeValue]
 
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_IN_THE_CLEAR: Final = Tls()
 _NOTHING: Final = Context()
 """What a request without a parent begins from, whatever its task has done before."""
 _TRACER: Final = trace.get_tracer("steersman")
@@ -117,36 +121,52 @@ class _Roots:
 _roots: Final = _Roots()
 
 
-@contextmanager
-def tracing(
-    *, service: str, version: str, on_dropped: Callable[[int], None], begins: bool = True
-) -> Iterator[None]:
+@asynccontextmanager
+async def tracing(
+    *,
+    service: str,
+    version: str,
+    on_dropped: Callable[[int], None],
+    on_reload: Callable[[str], None] = lambda _: None,
+    tls: Tls = _IN_THE_CLEAR,
+    wire: Wire = PLAIN,
+    begins: bool = True,
+) -> AsyncIterator[None]:
     """Trace this process while the context lasts, if the environment names a collector.
 
     Args:
         service: `service.name`, where OTEL_SERVICE_NAME does not say otherwise.
         version: `service.version`.
         on_dropped: Told how many spans could not be delivered; called from the exporter's thread.
+        on_reload: Told whether changed certificates for the collector alone were `taken` or `refused`.
+        tls: Says whom this process may ask in the clear.
+        wire: How it speaks with others.
         begins: Whether it traces requests without a parent. Behind a process that does, those are what that one has
             chosen not to trace.
+
+    Raises:
+        OSError: Certificates for the collector alone cannot be read.
+        NotUsable: They are not valid, or the collector would be asked in the clear and may not be.
     """
-    if not any(os.environ.get(name) for name in _ENDPOINTS) or _truthy("OTEL_SDK_DISABLED"):
+    collector = Collector.of(os.environ)
+    if collector is None or _truthy("OTEL_SDK_DISABLED"):
         with _roots.drawn(0.0 if _nobody_traces() else 1.0):
             yield
         return
+    collector.check(tls)
     resource = _HashedOnce(
         Resource.create({"service.version": version, "service.name": _service_name(service)})
     )
     share, sampler = _sampling()
-    provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
-    exporter = _CountingExporter(_exporter(), on_dropped)
-    provider.add_span_processor(_BoundedProcessor(exporter, on_dropped))
-    trace.set_tracer_provider(provider)
-    try:
-        with _roots.drawn(share if begins else 0.0):
-            yield
-    finally:
-        _shut_down(provider)
+    async with collector.exporter(wire, on_reload) as exporter:
+        provider = TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
+        provider.add_span_processor(_BoundedProcessor(_CountingExporter(exporter, on_dropped), on_dropped))
+        trace.set_tracer_provider(provider)
+        try:
+            with _roots.drawn(share if begins else 0.0):
+                yield
+        finally:
+            _shut_down(provider)
 
 
 def begin(name: str, kind: SpanKind, headers: Mapping[str, str]) -> Span:
@@ -245,21 +265,6 @@ def _shut_down(provider: TracerProvider) -> None:
     shutting = threading.Thread(target=provider.shutdown, name="tracing shutdown", daemon=True)
     shutting.start()
     shutting.join(_LAST_SECONDS)
-
-
-def _exporter() -> SpanExporter:
-    # Imported here, since each brings its own transport, and a process needs one of them or none.
-    if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc").startswith("http"):
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - see above
-            OTLPSpanExporter as HttpExporter,
-        )
-
-        return HttpExporter()
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - see above
-        OTLPSpanExporter as GrpcExporter,
-    )
-
-    return GrpcExporter()
 
 
 def _service_name(default: str) -> str:

@@ -28,6 +28,19 @@ AUTHORITIES: Final = "ca.crt"
 """Whose certificates others must show."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a client shows, and whom it trusts, at one time.
+
+    Attributes:
+        credentials: For gRPC.
+        context: For HTTP, and for nobody else: urllib3 writes into it what protocols it speaks.
+    """
+
+    credentials: grpc.ChannelCredentials
+    context: ssl.SSLContext
+
+
 class Wire(Protocol):
     """How a process speaks with others."""
 
@@ -49,6 +62,11 @@ class Wire(Protocol):
     @property
     def client_context(self) -> ssl.SSLContext | None:
         """For any other client's connection that is made now; None in the clear."""
+        ...
+
+    @property
+    def shown(self) -> Shown | None:
+        """For a client of another thread, which is made anew when this is another object; None in the clear."""
         ...
 
     def server_context(self, *, certificates: ssl.VerifyMode | None = None) -> ssl.SSLContext | None:
@@ -76,6 +94,7 @@ class Plain:
     verifies_clients: bool = False
     credentials: None = None
     client_context: None = None
+    shown: None = None
 
     def server_context(self, *, certificates: ssl.VerifyMode | None = None) -> None:
         """See `Wire.server_context`."""
@@ -98,6 +117,7 @@ class Loaded:
     authorities: bytes = field(repr=False)
     server: ssl.SSLContext
     client: ssl.SSLContext
+    shown: Shown
 
     @property
     def for_servers(self) -> grpc.ServerCertificateConfiguration:
@@ -129,18 +149,20 @@ class Folder:
         """
         certificate, key, authorities = seen.split(b"\0")
         try:
-            server, client = self._contexts()
+            server, client, exporting = self._contexts()
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise ValueError(f"{CERTIFICATE}, {KEY} and {AUTHORITIES} cannot be used: {error}") from None
         if self.read_bytes() != seen:
             raise ValueError("the files changed while they were read")
-        return Loaded(certificate, key, authorities, server, client)
+        shown = Shown(grpc.ssl_channel_credentials(authorities, key, certificate), exporting)
+        return Loaded(certificate, key, authorities, server, client, shown)
 
     def _read(self) -> list[bytes]:
         return [(self.path / name).read_bytes() for name in (CERTIFICATE, KEY, AUTHORITIES)]
 
     def _contexts(self) -> Sequence[ssl.SSLContext]:
-        contexts = [ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)]
+        kinds = (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT, ssl.PROTOCOL_TLS_CLIENT)
+        contexts = [ssl.SSLContext(kind) for kind in kinds]
         for context in contexts:
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.load_cert_chain(self.path / CERTIFICATE, self.path / KEY)
@@ -163,11 +185,10 @@ class Certificates:
         self._loaded = loaded
         self._verify_clients = verify_clients
         self._edition = 1
-        self._credentials: grpc.ChannelCredentials | None = None
 
     async def take(self, loaded: Loaded) -> None:
         """Use these from the next handshake on."""
-        self._loaded, self._credentials = loaded, None
+        self._loaded = loaded
         self._edition += 1
 
     @property
@@ -183,17 +204,17 @@ class Certificates:
     @property
     def credentials(self) -> grpc.ChannelCredentials:
         """See `Wire.credentials`."""
-        if self._credentials is None:
-            loaded = self._loaded
-            self._credentials = grpc.ssl_channel_credentials(
-                loaded.authorities, loaded.key, loaded.certificate
-            )
-        return self._credentials
+        return self._loaded.shown.credentials
 
     @property
     def client_context(self) -> ssl.SSLContext:
         """See `Wire.client_context`."""
         return self._loaded.client
+
+    @property
+    def shown(self) -> Shown:
+        """See `Wire.shown`."""
+        return self._loaded.shown
 
     def server_context(self, *, certificates: ssl.VerifyMode | None = None) -> ssl.SSLContext:
         """See `Wire.server_context`."""

@@ -25,7 +25,7 @@ class Readable(Protocol):
 
 
 class NotUsable(Exception):
-    """The file is there at the start, and is not valid; says which, where and why."""
+    """What a process was given at the start is there, and is not valid; says what, where and why."""
 
 
 @dataclass(slots=True)

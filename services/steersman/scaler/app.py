@@ -72,12 +72,17 @@ async def app(settings: ScalerSettings, *, source: AddressSource | None = None) 
         longest_stream_seconds=settings.grpc.max_connection_age_grace_seconds * 0.9,
     )
     async with AsyncExitStack() as stack:
-        stack.enter_context(
+        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
+        await stack.enter_async_context(
             telemetry.tracing(
-                service="steersman-scaler", version=__version__, on_dropped=process.spans_dropped.inc
+                service="steersman-scaler",
+                version=__version__,
+                on_dropped=process.spans_dropped.inc,
+                on_reload=process.certificates_reloaded,
+                tls=settings.tls,
+                wire=wire,
             )
         )
-        wire = await stack.enter_async_context(opened(settings.tls, on_reload=process.certificates_reloaded))
         metrics_address = await stack.enter_async_context(
             metrics_server(settings.metrics.address, process, health=health, wire=wire)
         )

@@ -66,3 +66,19 @@ def test_the_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sk-secret" not in repr(settings)
     assert settings.engine.api_key is not None
     assert settings.engine.api_key.get_secret_value() == "sk-secret"
+
+
+def test_where_hops_are_private_an_engine_in_the_clear_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEERSMAN_TLS__FOLDER", "/certificates")
+    with pytest.raises(
+        ValidationError, match="ENGINE__URL: with TLS on, engine:8000 would be asked in the clear"
+    ):
+        BackendSettings()
+    monkeypatch.setenv("STEERSMAN_TLS__PLAINTEXT_TO", '["engine:8000"]')
+    assert BackendSettings().engine.url == "http://engine:8000"
+
+
+def test_an_engine_in_the_same_pod_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEERSMAN_TLS__FOLDER", "/certificates")
+    monkeypatch.setenv("STEERSMAN_ENGINE__URL", "http://127.0.0.1:8000")
+    assert BackendSettings().engine.url == "http://127.0.0.1:8000"

@@ -151,6 +151,10 @@ def test_a_server_elsewhere_is_named_with_or_without_its_version(url: str) -> No
     [
         ({"ENGINES": "huge"}, "the only choice is tiny"),
         ({"WEAK_URL": "models.example", "WEAK_MODEL": "m"}, "WEAK_URL"),
+        (
+            {"WEAK_URL": "http://models.example", "TLS": "1"},
+            "must begin with https://, or be on this machine",
+        ),
     ],
 )
 def test_a_choice_that_cannot_be_used_is_named(environment: dict[str, str], said: str) -> None:

@@ -29,7 +29,7 @@ def test_defaults_are_as_promised() -> None:
         "metrics": {"address": "0.0.0.0:9090"},
         "health": {"address": None},
         "log": {"level": "INFO", "format": "json"},
-        "tls": {"folder": None, "verify_clients": True, "client_names": ()},
+        "tls": {"folder": None, "verify_clients": True, "client_names": (), "plaintext_to": ()},
         "policy_file": Path("/etc/steersman/policies.yaml"),
         "http": {"address": "0.0.0.0:8080", "max_connection_age_seconds": 10.0},
         "requests": {

@@ -28,7 +28,7 @@ def test_promised_defaults() -> None:
         "metrics": {"address": "0.0.0.0:9090"},
         "health": {"address": None},
         "log": {"level": "INFO", "format": "json"},
-        "tls": {"folder": None, "verify_clients": True, "client_names": ()},
+        "tls": {"folder": None, "verify_clients": True, "client_names": (), "plaintext_to": ()},
     }
 
 
@@ -49,6 +49,8 @@ def test_names_are_nested_with_two_underscores(monkeypatch: pytest.MonkeyPatch) 
         ("STEERSMAN_GRPC__DRAIN_SECONDS", "0"),
         ("STEERSMAN_GRPC__DRAIN_SECONDS", "soon"),
         ("STEERSMAN_LOG__LEVEL", "LOUD"),
+        ("STEERSMAN_TLS__PLAINTEXT_TO", '["http://collector:4318"]'),
+        ("STEERSMAN_TLS__PLAINTEXT_TO", '["*"]'),
     ],
 )
 def test_nonsense_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

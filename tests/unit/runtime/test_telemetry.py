@@ -153,7 +153,7 @@ def test_only_the_share_of_a_sampler_that_heeds_parents_is_drawn_here(
 @pytest.mark.parametrize(
     "environment", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x:1", "OTEL_SDK_DISABLED": "true"}]
 )
-def test_tracing_is_off_without_a_collector_or_when_disabled(
+async def test_tracing_is_off_without_a_collector_or_when_disabled(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
     for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_SDK_DISABLED"):
@@ -161,5 +161,5 @@ def test_tracing_is_off_without_a_collector_or_when_disabled(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     before = trace.get_tracer_provider()
-    with telemetry.tracing(service="x", version="1", on_dropped=lambda _: None):
+    async with telemetry.tracing(service="x", version="1", on_dropped=lambda _: None):
         assert trace.get_tracer_provider() is before

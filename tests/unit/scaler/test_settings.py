@@ -20,7 +20,7 @@ def test_defaults_are_as_promised() -> None:
         "metrics": {"address": "0.0.0.0:9090"},
         "health": {"address": None},
         "log": {"level": "INFO", "format": "json"},
-        "tls": {"folder": None, "verify_clients": True, "client_names": ()},
+        "tls": {"folder": None, "verify_clients": True, "client_names": (), "plaintext_to": ()},
         "routers": {
             "target": "dns:///router:9000",
             "refresh_seconds": 2.0,

@@ -16,10 +16,10 @@ server and ends after it, so that it is there for whoever is still asking while 
 {{/* What Envoy's files are filled in with for Triton, as JSON. */}}
 {{- define "steersman.envoyOfTriton" -}}
 {{- $behind := include "steersman.tritonBehind" . | fromJson -}}
-{{- dict
+{{- merge (include "steersman.envoyOfSpans" . | fromJson) (dict
       "GRPC_PORT" 8001 "HEALTH_PORT" 8000 "METRICS_PORT" 8002
       "TO_GRPC" $behind.grpc "TO_HEALTH" $behind.http "TO_METRICS" $behind.metrics
-      "LIVE" "/v2/health/live" "READY" "/v2/health/ready" "METRICS" "/metrics" | toJson -}}
+      "LIVE" "/v2/health/live" "READY" "/v2/health/ready" "METRICS" "/metrics") | toJson -}}
 {{- end -}}
 
 {{/* The same for an engine, which has no gRPC and perhaps no metrics. Takes the engine's values. */}}
@@ -44,7 +44,10 @@ server and ends after it, so that it is there for whoever is still asking while 
       "CALLER" (printf "%s-router" $full)
       "READER" (printf "%s-client" $full)) .filled -}}
 {{- $files := dict -}}
-{{- range $name := list "envoy" "certificate" "authorities" -}}
+{{- $names := list "envoy" "certificate" "authorities" -}}
+{{- if hasKey $filled "TO_TRACES" }}{{ $names = append $names "collector-authorities" }}{{ end -}}
+{{- if $filled.COLLECTOR_SHOWN }}{{ $names = append $names "collector-certificate" }}{{ end -}}
+{{- range $name := $names -}}
 {{- $text := $.root.Files.Get (printf "files/envoy/%s.yaml" $name) -}}
 {{- range $key, $value := $filled -}}
 {{- $text = replace (printf "${%s}" $key) (include "steersman.text" $value) $text -}}
@@ -55,6 +58,9 @@ server and ends after it, so that it is there for whoever is still asking while 
 {{- $kept := list -}}
 {{- range $parts -}}
 {{- if hasKey $filled (printf "TO_%s" (upper .name)) }}{{ $kept = append $kept . }}{{ end -}}
+{{- if and (eq $kind "clusters") (eq .name "traces") (not $filled.COLLECTOR_SHOWN) -}}
+{{- $_ := unset .transport_socket.typed_config.common_tls_context "tls_certificate_sds_secret_configs" -}}
+{{- end -}}
 {{- end -}}
 {{- $_ := set $content.static_resources $kind $kept -}}
 {{- end -}}
@@ -105,6 +111,9 @@ checksum/envoy: {{ include "steersman.envoyFiles" . | sha256sum }}
   volumeMounts:
     - {name: envoy, mountPath: {{ include "steersman.envoyFolder" . }}, readOnly: true}
     - {name: tls, mountPath: {{ include "steersman.tlsFolder" . }}, readOnly: true}
+    {{- if and (hasKey .filled "TO_TRACES") .root.Values.otel.tls.secretName }}
+    - {name: otel-tls, mountPath: {{ include "steersman.otelFolder" . }}, readOnly: true}
+    {{- end }}
 {{- end -}}
 
 {{- define "steersman.envoyVolume" -}}

@@ -77,6 +77,11 @@ spec:
               mountPath: {{ include "steersman.tlsFolder" .root }}
               readOnly: true
             {{- end }}
+            {{- if and (include "steersman.otelSecret" .) (not .noTls) }}
+            - name: otel-tls
+              mountPath: {{ include "steersman.otelFolder" .root }}
+              readOnly: true
+            {{- end }}
             {{- with .mounts }}
             {{- . | nindent 12 }}
             {{- end }}
@@ -91,6 +96,12 @@ spec:
         - name: tls
           secret:
             secretName: {{ include "steersman.tlsSecret" . }}
+            defaultMode: 0440
+        {{- end }}
+        {{- with include "steersman.otelSecret" . }}
+        - name: otel-tls
+          secret:
+            secretName: {{ . }}
             defaultMode: 0440
         {{- end }}
         {{- with .volumes }}
@@ -211,26 +222,6 @@ env:
 {{/* A number as people write it; a template's own way of printing turns 1000000 into 1e+06. */}}
 {{- define "steersman.text" -}}
 {{- kindIs "float64" . | ternary (. | toJson) (. | toString) -}}
-{{- end -}}
-
-{{- define "steersman.otelEnv" -}}
-{{- $otel := .root.Values.otel -}}
-{{- if $otel.endpoint -}}
-- name: OTEL_EXPORTER_OTLP_ENDPOINT
-  value: {{ $otel.endpoint | quote }}
-- name: OTEL_EXPORTER_OTLP_PROTOCOL
-  value: {{ $otel.protocol }}
-- name: OTEL_TRACES_SAMPLER
-  value: parentbased_traceidratio
-- name: OTEL_TRACES_SAMPLER_ARG
-  value: {{ include "steersman.text" $otel.sampledShare | quote }}
-- name: STEERSMAN_POD
-  valueFrom:
-    fieldRef:
-      fieldPath: metadata.name
-- name: OTEL_RESOURCE_ATTRIBUTES
-  value: k8s.pod.name=$(STEERSMAN_POD),k8s.namespace.name={{ .root.Release.Namespace }}{{ with .tier }},steersman.tier={{ . }}{{ end }}
-{{- end -}}
 {{- end -}}
 
 {{/*

@@ -65,6 +65,9 @@ their addresses. A router is also what `kubectl port-forward` makes of it, and s
 {{- with get $may .component -}}
 {{- $_ := set $settings "TLS__CLIENT_NAMES" (toJson .) -}}
 {{- end -}}
+{{- with .root.Values.tls.plaintextTo -}}
+{{- $_ := set $settings "TLS__PLAINTEXT_TO" (toJson .) -}}
+{{- end -}}
 {{- end -}}
 {{- $settings | toJson -}}
 {{- end -}}
@@ -102,4 +105,25 @@ exec redis-server "$@"
 {{- .Values.tls.enabled | ternary
       (list "redis-cli" "--tls" "--cert" (print $folder "/tls.crt") "--key" (print $folder "/tls.key") "--cacert" (print $folder "/ca.crt"))
       (list "redis-cli") | toJson -}}
+{{- end -}}
+
+{{/* HOST:PORT of a URL where it is asked in the clear and not on the pod's loopback; empty where not. */}}
+{{- define "steersman.inTheClear" -}}
+{{- if hasPrefix "http://" . -}}
+{{- $host := (urlParse (lower .)).hostname | trimSuffix "." -}}
+{{- if not (regexMatch "^(localhost|127\\.[0-9.]+|::1)$" $host) -}}
+{{- printf "%s:%s" (contains ":" $host | ternary (printf "[%s]" $host) $host) (include "steersman.port" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The same where TLS is on and nobody has said that it may be. Takes root and url. */}}
+{{- define "steersman.refusedInTheClear" -}}
+{{- if .root.Values.tls.enabled -}}
+{{- with include "steersman.inTheClear" .url -}}
+{{- $allowed := list -}}
+{{- range $.root.Values.tls.plaintextTo }}{{ $allowed = append $allowed (lower .) }}{{ end -}}
+{{- if not (or (has . $allowed) (has (regexReplaceAll ":[0-9]+$" . "") $allowed)) }}{{ . }}{{ end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}

@@ -18,9 +18,11 @@ from opentelemetry.trace import SpanKind
 
 from steersman.local.addresses import Addresses
 from steersman.local.demo.answers import SECONDS, Answer, Outcome
+from steersman.local.demo.certificates import Certificates
 from steersman.local.demo.grpc_caller import GrpcCaller
 from steersman.local.demo.openai_caller import OpenAiCaller
 from steersman.local.demo.queries import Messages, Query, Way
+from steersman.runtime.exporting import session
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +63,28 @@ class Caller:
 
 
 @asynccontextmanager
-async def caller(addresses: Addresses, *, otlp_url: str, max_tokens: int) -> AsyncIterator[Caller]:
+async def caller(
+    addresses: Addresses, own: Certificates | None, *, otlp_url: str, max_tokens: int
+) -> AsyncIterator[Caller]:
     """A caller, as long as the context lasts; its spans have been sent when the context ends.
 
     Args:
         addresses: Of the system.
+        own: What it shows, where hops are private.
         otlp_url: Where its spans go, without a path.
         max_tokens: Most tokens of an answer.
     """
     provider = TracerProvider(resource=Resource.create({"service.name": "demo"}), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{otlp_url}/v1/traces")))
+    provider.add_span_processor(BatchSpanProcessor(_exporter(own, f"{otlp_url}/v1/traces")))
     client = openai.AsyncOpenAI(
-        base_url=f"{addresses.router_http}/v1", api_key="none", timeout=SECONDS, max_retries=0
+        base_url=f"{addresses.router_http}/v1",
+        api_key="none",
+        timeout=SECONDS,
+        max_retries=0,
+        http_client=None if own is None else openai.DefaultAsyncHttpxClient(verify=own.context),
     )
     try:
-        async with grpc.aio.insecure_channel(addresses.router_grpc) as channel, client:
+        async with _channel(own, addresses.router_grpc) as channel, client:
             yield Caller(
                 over_grpc=GrpcCaller(channel, max_tokens=max_tokens),
                 with_sdk=OpenAiCaller(client, max_tokens=max_tokens),
@@ -83,3 +92,13 @@ async def caller(addresses: Addresses, *, otlp_url: str, max_tokens: int) -> Asy
             )
     finally:
         provider.shutdown()
+
+
+def _channel(own: Certificates | None, address: str) -> grpc.aio.Channel:
+    if own is None:
+        return grpc.aio.insecure_channel(address)
+    return grpc.aio.secure_channel(address, own.credentials)
+
+
+def _exporter(own: Certificates | None, url: str) -> OTLPSpanExporter:
+    return OTLPSpanExporter(endpoint=url, session=None if own is None else session(own.context))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from steersman.local import layout, tiers
 from steersman.local.demo import show
 from steersman.local.demo.answers import Outcome
 from steersman.local.demo.caller import Caller, caller
+from steersman.local.demo.certificates import certificates
 from steersman.local.demo.queries import QUERIES, Messages, Query, Way
 from steersman.local.options import Options
 from steersman.local.parts import Parts
@@ -59,13 +61,16 @@ async def run(options: Options, parts: Parts, console: Console, *, folder: Path)
 async def _plan(options: Options, parts: Parts, weights: Path | None, folder: Path) -> Plan:
     chosen = await tiers.choose(options, parts, strong_weights=weights)
     local = [tier for tier in chosen if tier not in options.elsewhere]
+    shutil.rmtree(folder / "tls", ignore_errors=True)  # of an earlier demo
     threads = max(1, (os.cpu_count() or 1) // 2)
-    return plan(parts, chosen, layout.decide(Ports(), tiers=local), folder=folder, threads=threads)
+    return plan(
+        parts, chosen, layout.decide(Ports(), tiers=local), folder=folder, threads=threads, tls=options.tls
+    )
 
 
 async def _ask_all(system: System) -> list[Outcome]:
-    otlp_url = system.plan.layout.otlp_url
-    async with caller(system.addresses, otlp_url=otlp_url, max_tokens=_MAX_TOKENS) as asking:
+    own = certificates(system.addresses)
+    async with caller(system.addresses, own, otlp_url=system.plan.otlp_url, max_tokens=_MAX_TOKENS) as asking:
         return await ask_in_turn(asking, QUERIES)
 
 
@@ -85,7 +90,7 @@ async def ask_in_turn(asking: Caller, queries: Iterable[Query]) -> list[Outcome]
 
 async def _show(console: Console, system: System, outcomes: Sequence[Outcome]) -> None:
     show.decisions(console, outcomes)
-    shown, spans = await _complete_trace(system.plan.layout.otlp_url, _with_every_hop(outcomes))
+    shown, spans = await _complete_trace(system, _with_every_hop(outcomes))
     show.trace(console, shown, tree(spans))
     show.summary(console, outcomes)
 
@@ -100,23 +105,26 @@ def _with_every_hop(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
     return sorted(scored, key=lambda each: each.query.way is not Way.GRPC_STREAM) or list(outcomes)
 
 
-async def _complete_trace(collector: str, outcomes: Sequence[Outcome]) -> tuple[Outcome, list[Span]]:
+async def _complete_trace(system: System, outcomes: Sequence[Outcome]) -> tuple[Outcome, list[Span]]:
     """The first of these requests whose trace has all services: Triton, seldom, puts its spans into one of its own."""
     for outcome in outcomes:
-        spans = await _spans(collector, outcome.trace_id)
+        spans = await _spans(system, outcome.trace_id)
         if len({span.service for span in spans}) >= _SERVICES:
             break
     return outcome, spans
 
 
-async def _spans(collector: str, trace_id: str) -> list[Span]:
+async def _spans(system: System, trace_id: str) -> list[Span]:
     """The spans of one request, once those of every service have come."""
     spans: list[Span] = []
     deadline = time.monotonic() + _TRACE_SECONDS
-    async with aiohttp.ClientSession(collector) as session:
+    connector = aiohttp.TCPConnector(
+        ssl=True if (own := certificates(system.addresses)) is None else own.context
+    )
+    async with aiohttp.ClientSession(connector=connector) as session:
         while len({span.service for span in spans}) < _SERVICES and time.monotonic() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
-            async with session.get(f"/traces/{trace_id}") as response:
+            async with session.get(f"{system.addresses.traces}/{trace_id}") as response:
                 if response.ok:
                     spans = [Span.from_json(each) for each in (await response.json())["spans"]]
     return spans

@@ -17,6 +17,7 @@ def policy_file(
     apply: Callable[[Catalogue], Awaitable[None]],
     on_reload: Callable[[str], None],
     *,
+    refused: catalogue.Refusal = lambda _: None,
     interval: float = 1.0,
 ) -> WatchedFile[Catalogue]:
     """The file of the catalogue.
@@ -25,7 +26,8 @@ def policy_file(
         path: Where it is.
         apply: Puts a new catalogue to use.
         on_reload: Told whether a changed file was `taken` or `refused`.
+        refused: Says why a URL may not be asked, or None.
         interval: Seconds between two looks.
     """
-    read = partial(catalogue.parse, environment=os.environ)
+    read = partial(catalogue.parse, environment=os.environ, refused=refused)
     return WatchedFile("policy file", path, read, apply, on_reload, interval)
