@@ -7,7 +7,7 @@ ask: restarting this process would not bring an engine back, but a pod without i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -66,7 +66,7 @@ async def app(settings: BackendSettings) -> AsyncIterator[Addresses]:
                 begins=False,
             )
         )
-        client = await stack.enter_async_context(_client(settings.engine))
+        client = await stack.enter_async_context(_client(settings.engine, process.certificates_reloaded))
         engine = _engine(client, settings.engine)
         serving = Serving(
             engine=engine,
@@ -110,11 +110,12 @@ async def app(settings: BackendSettings) -> AsyncIterator[Addresses]:
         yield Addresses(grpc=grpc_address, metrics=metrics_address)
 
 
-def _client(settings: EngineSettings) -> EngineClient:
+def _client(settings: EngineSettings, on_reload: Callable[[str], None]) -> EngineClient:
     return EngineClient(
         url=settings.url,
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         ca_file=settings.ca_file,
+        on_reload=on_reload,
         connect_timeout=settings.connect_timeout_seconds,
     )
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from yarl import URL
 
 from steersman import __version__
 from steersman.openai_api import refusals
+from steersman.openai_api.authorities import Authorities
 from steersman.openai_api.sse import EventParser, OversizedEventError
 from steersman.runtime.errors import BrokenOff, Error, Unavailable
 
@@ -59,7 +59,9 @@ class EngineClient:
         url: Where the engine is. `http://host:8000`, `https://host/v1` and `https://host/any/path/chat/completions`
             all work: `/v1` is added where it is missing, and a full path of chat completions is taken as it stands.
         api_key: Sent as a bearer token.
-        ca_file: Whose certificates it may have, where it is `https`; the system's authorities where not given.
+        ca_file: Whose certificates it may have, where it is `https`; followed while the context lasts. The system's
+            authorities where not given.
+        on_reload: Told whether that file, when it changed, was `taken` or `refused`.
         connect_timeout: Seconds to look up the name and connect.
         max_body_bytes: Size of an answer that is not streamed, above which it is given up.
         max_event_bytes: The same for one event of a stream.
@@ -71,6 +73,7 @@ class EngineClient:
         url: str,
         api_key: str | None = None,
         ca_file: Path | None = None,
+        on_reload: Callable[[str], None] = lambda _: None,
         connect_timeout: float = 2.0,
         max_body_bytes: int = 64 * _MEBIBYTE,
         max_event_bytes: int = 4 * _MEBIBYTE,
@@ -83,7 +86,7 @@ class EngineClient:
         }
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
-        self._ca_file = ca_file
+        self._authorities = Authorities(ca_file, on_reload)
         self._connect_timeout = connect_timeout
         self._max_body_bytes = max_body_bytes
         self._max_event_bytes = max_event_bytes
@@ -91,9 +94,9 @@ class EngineClient:
         self._open: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        context = True if self._ca_file is None else ssl.create_default_context(cafile=self._ca_file)
+        await self._authorities.__aenter__()
         self._open = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS, ssl=context),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
             skip_auto_headers=("Accept",),
@@ -104,6 +107,7 @@ class EngineClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._authorities.__aexit__(kind, error, trace)
         await self._session.close()
         self._open = None
 
@@ -218,8 +222,14 @@ class EngineClient:
         """Send a request; once more where the connection was an old one that the engine had closed."""
         loop = asyncio.get_running_loop()
         started = loop.time()
+
+        def request() -> Awaitable[aiohttp.ClientResponse]:
+            return self._session.request(
+                method, url, data=body, headers=headers, allow_redirects=False, ssl=self._authorities.context
+            )
+
         try:
-            return await self._session.request(method, url, data=body, headers=headers, allow_redirects=False)
+            return await request()
         except (
             aiohttp.ServerDisconnectedError,
             aiohttp.ClientConnectionResetError,
@@ -230,7 +240,7 @@ class EngineClient:
             if loop.time() - started > _STALE_SECONDS:
                 raise
             self._kept_until = 0.0
-            return await self._session.request(method, url, data=body, headers=headers, allow_redirects=False)
+            return await request()
 
     async def _check(self, response: aiohttp.ClientResponse, content_type: str) -> None:
         if response.status != _OK:

@@ -7,7 +7,7 @@ in progress finish while everything that they need still works.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -103,7 +103,7 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         decisions = _decisions(settings, stores, metrics, logged)
         room = _room(settings, metrics)
         upstreams = await stack.enter_async_context(
-            Upstreams(partial(_fleet, settings.dispatch, source, wire), room)
+            Upstreams(partial(_fleet, settings.dispatch, source, wire, process.certificates_reloaded), room)
         )
         limiter = await stack.enter_async_context(
             Limiter(
@@ -303,7 +303,13 @@ async def _follow_policies(
     await here.follow_policies(sources.take_resources)
 
 
-def _fleet(settings: Dispatching, source: AddressSource, wire: Wire, spec: UpstreamSpec) -> Fleet[Upstream]:
+def _fleet(
+    settings: Dispatching,
+    source: AddressSource,
+    wire: Wire,
+    on_reload: Callable[[str], None],
+    spec: UpstreamSpec,
+) -> Fleet[Upstream]:
     breaker = partial(
         Breaker, threshold=settings.breaker_failures, cooldown=settings.breaker_cooldown_seconds
     )
@@ -313,6 +319,6 @@ def _fleet(settings: Dispatching, source: AddressSource, wire: Wire, spec: Upstr
     return Fleet(
         spec.target,
         source,
-        partial(DirectUpstream.connect, api_key=spec.api_key, ca_file=spec.ca_file),
+        partial(DirectUpstream.connect, api_key=spec.api_key, ca_file=spec.ca_file, on_reload=on_reload),
         breaker,
     )

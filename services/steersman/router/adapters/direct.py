@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Self
@@ -22,9 +22,17 @@ class DirectUpstream:
         self._client = client
 
     @classmethod
-    async def connect(cls, url: str, *, api_key: str | None, ca_file: Path | None = None) -> Self:
+    async def connect(
+        cls,
+        url: str,
+        *,
+        api_key: str | None,
+        ca_file: Path | None = None,
+        on_reload: Callable[[str], None] = lambda _: None,
+    ) -> Self:
         """An upstream for a URL; the connection itself is made when it is first needed."""
-        return cls(await EngineClient(url=url, api_key=api_key, ca_file=ca_file).__aenter__())
+        client = EngineClient(url=url, api_key=api_key, ca_file=ca_file, on_reload=on_reload)
+        return cls(await client.__aenter__())
 
     async def generate(self, dispatch: Dispatch) -> AsyncGenerator[Sequence[bytes], None]:
         """See `steersman.router.ports.Upstream`."""
