@@ -27,7 +27,6 @@ SATURATED: Final = (
     _COMPLETE,
     "Route, L1 hit, 64 streams: identity, limits, conversations",
     "HTTP unary, L1 hit, 16 connections",
-    "HTTP unary, miss, 16 connections",
 )
 """Runs in which one router had as much to do as it could."""
 

@@ -62,10 +62,15 @@ class Sending:
 
 @pytest.fixture(params=["http/protobuf", "grpc"])
 def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each of the protocols, with a collector that has half a second to answer."""
+    """Each of the protocols."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", request.param)
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
     return str(request.param)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector has half a second to answer, where none is to be had."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
 
 
 @pytest.fixture
@@ -112,6 +117,7 @@ async def test_a_collector_is_shown_the_processs_own_certificate(receiver: Recei
         pytest.param(THEIRS.issue("collector", LOCAL, trusted=OURS.pem), id="a-foreign-authority"),
     ],
 )
+@pytest.mark.usefixtures("hasty")
 async def test_an_impostor_is_sent_nothing(protocol: str, issued: Issued, tmp_path: Path) -> None:
     async with (
         receiving(tmp_path / "collector", issued, by_http=protocol != "grpc") as impostor,
@@ -121,7 +127,7 @@ async def test_an_impostor_is_sent_nothing(protocol: str, issued: Issued, tmp_pa
         assert impostor.names == []
 
 
-@pytest.mark.usefixtures("protocol")
+@pytest.mark.usefixtures("protocol", "hasty")
 async def test_a_collector_in_the_clear_behind_https_is_sent_nothing(tmp_path: Path) -> None:
     heard = bytearray()
 
@@ -139,7 +145,7 @@ async def test_a_collector_in_the_clear_behind_https_is_sent_nothing(tmp_path: P
     assert b"secret" not in heard
 
 
-@pytest.mark.usefixtures("protocol")
+@pytest.mark.usefixtures("protocol", "hasty")
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_no_version_of_tls_below_the_floor_is_spoken(tmp_path: Path) -> None:
     folder = OURS.issue("collector", LOCAL).write(tmp_path / "collector")
@@ -268,6 +274,7 @@ async def test_those_of_traces_come_before_those_of_all_signals(receiver: Receiv
     assert receiver.names == ["here"]
 
 
+@pytest.mark.usefixtures("hasty")
 async def test_where_they_name_authorities_alone_nothing_is_shown(receiver: Receiver, tmp_path: Path) -> None:
     authorities = OURS.issue("any").write(tmp_path / "authorities") / "ca.crt"
     async with sending(tmp_path / "own", receiver.url, variables={"CERTIFICATE": authorities}) as process:
