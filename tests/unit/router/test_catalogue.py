@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given, strategies as st
 
 from fakes.catalogue import a_resource
-from steersman.router.catalogue import CatalogueError, Refusal, parse, parse_resource
+from steersman.router.catalogue import CatalogueError, parse, parse_resource
 from steersman.router.model import (
     ALL_RIGHTS,
     NO_RIGHTS,
@@ -25,8 +22,6 @@ from steersman.router.model import (
     WhenCold,
 )
 from steersman.router.quotas import DAY, MINUTE, Kind, Quota, Quotas
-from steersman.runtime.plaintext import refusal
-from steersman.runtime.settings import Tls
 
 GOOD = """
 tiers:
@@ -302,26 +297,6 @@ def test_each_fault_is_named_with_its_place(old: str, new: str, where: str, what
     told = fault(changed(old, new))
     assert where in told
     assert what in told
-
-
-def private(*allowed: str) -> Refusal:
-    return partial(refusal, settings=Tls(folder=Path("/certificates"), plaintext_to=allowed))
-
-
-def test_where_hops_are_private_an_engine_in_the_clear_is_a_fault() -> None:
-    text = changed("https://api.example/v1", "http://api.example:8000/v1")
-    said = "tiers.strong.upstream.url: with TLS on, api.example:8000 would be asked in the clear"
-    with pytest.raises(CatalogueError, match=re.escape(said)):
-        parse(text.encode(), environment=ENVIRONMENT, refused=private())
-
-
-@pytest.mark.parametrize(
-    "url", ["https://api.example/v1", "http://localhost:8000/v1", "http://allowed:8000/v1"]
-)
-def test_an_engine_by_tls_or_on_the_loopback_or_named_on_purpose_is_none(url: str) -> None:
-    text = changed("https://api.example/v1", url)
-    read = parse(text.encode(), environment=ENVIRONMENT, refused=private("allowed:8000"))
-    assert read.tiers["strong"].upstream.target == url
 
 
 def test_all_faults_of_fields_are_named_at_once() -> None:
