@@ -19,6 +19,7 @@ _SECONDS: Final = 20.0
 """Deadline of a request."""
 _OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1))
 _HEAD_END: Final = b"\r\n\r\n"
+_OK: Final = b"HTTP/1.1 200 "
 _LENGTH: Final = b"\r\ncontent-length:"
 _LAST: Final = b"\r\nconnection: close"
 """In the head of a connection's last response, as those of a router that ends connections of some age."""
@@ -26,6 +27,18 @@ _LAST: Final = b"\r\nconnection: close"
 
 class HttpFailed(Exception):
     """The server broke the connection off, or answered in a way that this client does not read."""
+
+
+class HttpRefused(Exception):
+    """The server answered with another status than 200.
+
+    Args:
+        head: Of the response: its status line and headers.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        super().__init__(head.decode("latin-1"))
+        self.head = head
 
 
 @asynccontextmanager
@@ -72,9 +85,17 @@ async def http_post(host: str, port: int, path: str) -> AsyncIterator[Unary]:
         while idle and not idle[-1].open:  # servers close what has been idle for some seconds
             idle.pop()
         connection = idle.pop() if idle else await _connect(host, port, opened)
-        async with asyncio.timeout(_SECONDS):
-            answer = await connection.exchange(b"%b%d\r\n\r\n%b" % (head.encode(), len(body), body))
+        try:
+            async with asyncio.timeout(_SECONDS):
+                status, answer = await connection.exchange(
+                    b"%b%d\r\n\r\n%b" % (head.encode(), len(body), body)
+                )
+        except BaseException:
+            connection.close()
+            raise
         idle.append(connection)
+        if not status.startswith(_OK):
+            raise HttpRefused(status)
         return answer
 
     try:
@@ -95,7 +116,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[bytes] | None = None
+        self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
         self._received = b""
         self._ends = False
 
@@ -125,10 +146,10 @@ class _Connection(asyncio.Protocol):
         elif len(body) >= length:
             self._received = b""
             self._ends = _LAST in head.lower()
-            self._settle(body if head.startswith(b"HTTP/1.1 200 ") else HttpFailed(head.decode("latin-1")))
+            self._settle((head, body))
 
-    def exchange(self, request: bytes) -> asyncio.Future[bytes]:
-        """Send a request; the body of its response."""
+    def exchange(self, request: bytes) -> asyncio.Future[tuple[bytes, bytes]]:
+        """Send a request; head and body of its response."""
         if self._transport is None:
             raise HttpFailed("the connection has ended")
         self._answer = asyncio.get_running_loop().create_future()
@@ -140,14 +161,14 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _settle(self, outcome: bytes | HttpFailed) -> None:
+    def _settle(self, outcome: tuple[bytes, bytes] | HttpFailed) -> None:
         answer, self._answer = self._answer, None
         if answer is None or answer.done():
             return
-        if isinstance(outcome, bytes):
-            answer.set_result(outcome)
-        else:
+        if isinstance(outcome, HttpFailed):
             answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
 
 
 def content_length(head: bytes) -> int | None:

@@ -23,7 +23,7 @@ from benchmarks.chaos.draining import RATE, drain
 from benchmarks.chaos.faults import CLOCKS, FAULTS, Fault
 from benchmarks.chaos.leaving import leave
 from benchmarks.chaos.overload import overload
-from benchmarks.chaos.router_overload import router_overload
+from benchmarks.chaos.router_overload import EDGES, router_overload
 from benchmarks.chaos.running import Pace, Run, run
 from benchmarks.chaos.soaking import soak
 from rich.console import Console
@@ -81,8 +81,11 @@ async def measure(given: argparse.Namespace, console: Console, path: Path) -> di
             found["overload"] = asdict(await overload(folder / "overload"))
             console.print(report.of_fields("3x overload of the engines", found["overload"]))
         if "router-overload" in given.only:
-            found["router_overload"] = asdict(await router_overload(folder / "router-overload"))
-            console.print(report.of_fields("3x overload of a router", found["router_overload"]))
+            found["router_overload"] = {}
+            for over, edge in EDGES.items():
+                told = asdict(await router_overload(folder / f"router-overload-{over}", edge))
+                found["router_overload"][over] = told
+                console.print(report.of_fields(f"3x overload of a router over {over}", told))
         if "leaving" in given.only:
             found["leaving"] = [
                 asdict(each) for each in await leave(folder / "leaving", given.leave, given.seed)

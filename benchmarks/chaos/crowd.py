@@ -17,10 +17,8 @@ from typing import Final
 
 import grpc
 import uvloop
-from benchmarks.chaos.refusing import says_when
+from benchmarks.chaos.ways import ERRORS, Ask, Ending, Way
 
-_OPTIONS: Final = (("grpc.use_local_subchannel_pool", 1),)
-_REFUSED: Final = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
 _TURN: Final = 16
 """Questions that are late and asked at once, before answers are looked at again."""
 
@@ -30,15 +28,13 @@ class Crowd:
     """Who asks whom for what.
 
     Attributes:
-        address: Of the router.
-        method: Of its own.
+        way: How the router is asked.
         questions: Again and again.
         right: What an answer counts for; 0 when it is wrong.
         deadline: Seconds that an answer may take, from when its question was due.
     """
 
-    address: str
-    method: str
+    way: Way
     questions: Sequence[bytes]
     right: Callable[[bytes], int]
     deadline: float
@@ -74,7 +70,7 @@ class Got:
         refused: Refusals in words that say when to come back.
         silent: Refusals in words that do not.
         shed: Cancelled by the server.
-        failed: Whatever else, by code.
+        failed: Whatever else, by what it was.
     """
 
     sent: int = 0
@@ -95,8 +91,8 @@ def serve(line: Connection, crowd: Crowd) -> None:
 
 
 async def _serve(line: Connection, crowd: Crowd) -> None:
-    async with grpc.aio.insecure_channel(crowd.address, options=_OPTIONS) as channel:
-        asking = _Asking(channel.unary_unary(crowd.method), cycle(crowd.questions), crowd.deadline)
+    async with crowd.way.opened() as ask:
+        asking = _Asking(ask, cycle(crowd.questions), crowd.deadline)
         line.send(None)
         while (told := await asyncio.to_thread(line.recv)) is not None:
             line.send(_judged(crowd, await asking.run(told)))
@@ -108,12 +104,12 @@ class _Raw:
 
     got: Got = field(default_factory=Got)
     answers: list[tuple[float, bytes]] = field(default_factory=list)
-    errors: list[tuple[float, grpc.aio.AioRpcError]] = field(default_factory=list)
+    errors: list[tuple[float, Exception]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+    ask: Ask
     questions: Iterator[bytes]
     deadline: float
 
@@ -146,8 +142,8 @@ class _Asking:
     async def _one(self, raw: _Raw, due: float) -> None:
         left = due + self.deadline - time.perf_counter()  # what is asked too late has less
         try:
-            answer = await self.ask(next(self.questions), timeout=max(0.0, left))
-        except grpc.aio.AioRpcError as error:
+            answer = await self.ask(next(self.questions), max(0.0, left))
+        except ERRORS as error:
             raw.errors.append((time.perf_counter() - due, error))
         else:
             raw.answers.append((time.perf_counter() - due, answer))
@@ -161,12 +157,17 @@ def _judged(crowd: Crowd, raw: _Raw) -> Got:
         else:
             got.wrong += 1
     for seconds, error in raw.errors:
-        if error.code() in _REFUSED and says_when(error):
-            got.refused.append(seconds)
-        elif error.code() in _REFUSED:
-            got.silent += 1
-        elif error.code() is grpc.StatusCode.CANCELLED:  # nobody here cancels anything
-            got.shed.append(seconds)
-        else:
-            got.failed[error.code().name] += 1
+        match crowd.way.ending(error):
+            case Ending.REFUSED:
+                got.refused.append(seconds)
+            case Ending.SILENT:
+                got.silent += 1
+            case Ending.SHED:
+                got.shed.append(seconds)
+            case Ending.FAILED:
+                got.failed[_name(error)] += 1
     return got
+
+
+def _name(error: Exception) -> str:
+    return error.code().name if isinstance(error, grpc.aio.AioRpcError) else type(error).__name__

@@ -88,11 +88,11 @@ def missed(found: Mapping[str, Any]) -> list[str]:
             failed.append(f"overload: a refusal takes {over['refused_p50_ms']:.1f} ms")
         if over["refused_without_retry_info"]:
             failed.append("overload: refusals without a time to come back")
-    if over := found.get("router_overload"):
+    for edge, over in found.get("router_overload", {}).items():
         if over["goodput_of_peak"] < _ROUTER_GOODPUT:
-            failed.append(f"overload of a router: goodput is {over['goodput_of_peak']:.2f} of the peak")
+            failed.append(f"overload over {edge}: goodput is {over['goodput_of_peak']:.2f} of the peak")
         if over["probes_missed"]:
-            failed.append(f"overload of a router: {over['probes_missed']} of kubelet's probes were missed")
+            failed.append(f"overload over {edge}: {over['probes_missed']} of kubelet's probes were missed")
     failed += [
         f"leaving: {each['way']} takes {each['p99_ms']:.0f} ms"
         for each in found.get("leaving", ())

@@ -1,13 +1,15 @@
 """Three times what a router can do, where engines could do more: what is left of its peak, and how the rest ends.
 
 The router has a core to itself and is asked for whole answers, whose scores it knows, by an engine that costs next to
-nothing; who asks, the engine and all else have the other cores. On two of them the generator can just offer that.
+nothing; who asks, the engine and all else have the other cores. On two of them the generator can just offer that over
+gRPC. Over HTTP, in a system of its own, it cannot: there the router has half of its core, and a process that does
+nothing else works on the other half.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +18,19 @@ from typing import Final
 import grpc
 from benchmarks.beside import Beside, beside
 from benchmarks.chaos import crowd
-from benchmarks.chaos.cores import apart
+from benchmarks.chaos.cores import apart, shared
 from benchmarks.chaos.crowd import Crowd, EvenMoments, Got, Streams
 from benchmarks.chaos.probing import probed
 from benchmarks.chaos.processor import watched
 from benchmarks.chaos.refusing import demand
+from benchmarks.chaos.ways import OverGrpc, OverHttp, Way
 from benchmarks.clients import grpc_unary
 from benchmarks.measures import requests
 from benchmarks.measures.complete import KNOWN, right
+from benchmarks.measures.http_unary import completes
 from benchmarks.prompts import Prompts
 from benchmarks.samples import percentile
-from benchmarks.system import System, system
+from benchmarks.system import HOST, Router, System, system
 
 _STREAMS: Final = 64
 _WARM_UP_SECONDS: Final = 2.0
@@ -34,6 +38,25 @@ _PEAK_SECONDS: Final = 8.0
 _SECONDS: Final = 20.0
 _TIMES: Final = 3.0
 _DEADLINE_SECONDS: Final = 2.0
+_LONGEST_SECONDS: Final = 120.0
+"""Of a run, start and end left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Where a router is asked for whole answers.
+
+    Attributes:
+        way: How, for a router.
+        question: Of a prompt.
+        right: What an answer counts for; 0 when it is wrong.
+        on_half: Whether the router has half of its core only.
+    """
+
+    way: Callable[[Router], Way]
+    question: Callable[[str], bytes]
+    right: Callable[[bytes], int]
+    on_half: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +75,9 @@ class RouterOverloaded:
             more than `goodput_of_peak`.
         refused: In words that say when to come back.
         refused_without_retry_info: In others.
-        shed: Cancelled by the router's gRPC before they were taken up.
+        shed: Cancelled by the router's gRPC before they were taken up; over HTTP the same is a refusal.
         wrong: Answers that were not what they should have been.
-        failed: Whatever else, by code.
+        failed: Whatever else, by what it was.
         unmet: What the router told the scaler that it could not serve.
         probes: Kubelet's, at the port for health, that were answered with SERVING meanwhile.
         probes_missed: Those that were not, in the time that the chart gives them.
@@ -91,23 +114,21 @@ class RouterOverloaded:
     slowed: Mapping[str, float]
 
 
-async def router_overload(folder: Path) -> RouterOverloaded:
-    """Find the peak, then ask three times as often."""
+async def router_overload(folder: Path, edge: Edge) -> RouterOverloaded:
+    """Find the peak of an edge, then ask it three times as often."""
     prompts = Prompts(seed=11).some(KNOWN)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(system(folder))
         await _have_decided(running, prompts)
         asking = Crowd(
-            running.router.address,
-            requests.COMPLETE,
-            [requests.complete(prompt) for prompt in prompts],
-            right,
-            _DEADLINE_SECONDS,
+            edge.way(running.router), [edge.question(each) for each in prompts], edge.right, _DEADLINE_SECONDS
         )
         generator = await stack.enter_async_context(beside(crowd.serve, asking))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(running.router.address))
         others = [generator.pid, running.engine.pid, running.valkey.pid, running.triton.pid, os.getpid()]
         alone = stack.enter_context(apart(running.router.pid, others))
+        if edge.on_half:
+            stack.enter_context(shared(running.router.pid, _LONGEST_SECONDS))
         await _peak(generator, _WARM_UP_SECONDS)
         pids = {"router": running.router.pid, "engine": running.engine.pid, "generator": generator.pid}
         with watched(pids) as at_peak:
@@ -147,6 +168,17 @@ async def router_overload(folder: Path) -> RouterOverloaded:
         peak_after=peak_after,
         slowed=processor.slowed,
     )
+
+
+EDGES: Final = {
+    "gRPC": Edge(lambda router: OverGrpc(router.address, requests.COMPLETE), requests.complete, right),
+    "HTTP": Edge(
+        lambda router: OverHttp(HOST, router.http_port, requests.HTTP_PATH),
+        requests.http,
+        completes,
+        on_half=True,
+    ),
+}
 
 
 async def _have_decided(running: System, prompts: Sequence[str]) -> None:

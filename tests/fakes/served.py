@@ -23,6 +23,7 @@ from steersman.router.callers import Anybody, Callers
 from steersman.router.decision_servicer import DecisionServicer
 from steersman.router.http import THRESHOLD_HEADER, HttpApi
 from steersman.router.http_decisions import DecisionHandlers
+from steersman.router.http_door import Door, serving
 from steersman.router.servicer import RouterServicer
 from steersman.runtime.metrics import ProcessMetrics
 from steersman.runtime.server import grpc_server
@@ -40,19 +41,15 @@ ANYBODY = Anybody("default")
 class OverHttp:
     """A router's HTTP API, as it runs."""
 
-    runner: web.AppRunner
     statuses: list[int]
     """What was counted."""
+    door: Door
     parts: dict[str, bool] = field(default_factory=dict)
     """What health says of each part."""
     transports: list[asyncio.Transport] = field(default_factory=list)
     """The connection of each response, from its first byte on."""
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        host, port = self.runner.addresses[0]
-        return f"http://{host}:{port}"
+    url: str = ""
+    """Where it listens."""
 
     async def ask(
         self, data: bytes | None = None, *, stream: bool = False, threshold: str | None = None
@@ -88,8 +85,10 @@ async def over_http(
     max_messages: int = 100,
     seconds: float = 60.0,
     callers: Callers = ANYBODY,
+    door: Door | None = None,
 ) -> AsyncIterator[OverHttp]:
     """Serve HTTP as the router's process does."""
+    door = door or Door(lets_in=lambda: True, on_turned_away=lambda: None)
     statuses: list[int] = []
     parts = {"classifier": True}
     api = HttpApi(
@@ -100,18 +99,16 @@ async def over_http(
         default_timeout=seconds,
         health=lambda: parts,
         on_response=statuses.append,
+        door=door,
         started_at=1_700_000_000,
     )
     application = api.application(max_bytes=max_bytes)
     runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=5)
-    served = OverHttp(runner, statuses, parts)
+    served = OverHttp(statuses, door, parts)
     application.on_response_prepare.append(served.keep)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with serving(runner, door, "127.0.0.1:0", None) as address:
+        served.url = f"http://{address}"
         yield served
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

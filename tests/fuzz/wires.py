@@ -175,12 +175,12 @@ async def _http_bytes() -> AsyncIterator[Check]:
     """Any bytes at the HTTP edge; no status of theirs says that the server is at fault."""
     with _forgetting(await router_on_fakes()) as router, _without_log("aiohttp.server"):
         async with over_http(router) as served:
-            host, port = served.runner.addresses[0][:2]
+            host, _, port = served.url.removeprefix("http://").partition(":")
 
             async def check(data: bytes) -> str:
                 served.transports.clear()
                 served.statuses.clear()
-                reader, writer = await asyncio.open_connection(host, port)
+                reader, writer = await asyncio.open_connection(host, int(port))
                 try:
                     writer.write(data)
                     async with asyncio.timeout(_WAIT_SECONDS):

@@ -48,6 +48,7 @@ from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer
 from steersman.router.sessions import SessionKeys, Sessions
 from steersman.router.settings import DecisionLogging, Dispatching, RouterSettings
+from steersman.router.shedding import Shedder
 from steersman.router.stores import Stores, open_stores
 from steersman.router.tally import Tally
 from steersman.router.tenant_metrics import TenantMetrics
@@ -125,7 +126,8 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
             ledger=Ledgers((metrics, by_tenant, tally, decisions, *([] if logged is None else [logged]))),
             captures=kept.captures,
         )
-        tasks.start("shares of the time", partial(strain.watch, routing.shares.tick))
+        shedder = Shedder()
+        tasks.start("load of the loop", partial(strain.watch, shedder.tick, routing.shares.tick))
         await _follow_policies(
             here, settings, routing=routing, upstreams=upstreams, metrics=metrics, tally=tally
         )
@@ -136,7 +138,9 @@ async def app(settings: RouterSettings) -> AsyncIterator[None]:
         http = await stack.enter_async_context(AsyncExitStack())
         rpc = await stack.enter_async_context(AsyncExitStack())
         handlers = DecisionHandlers(decisions, callers)
-        await http.enter_async_context(http_api(settings, routing, handlers, classifier, metrics, wire=wire))
+        await http.enter_async_context(
+            http_api(settings, routing, handlers, classifier, metrics, shedder=shedder, wire=wire)
+        )
         draining = asyncio.Event()
         told = Told(
             DecisionServicer(decisions, callers),

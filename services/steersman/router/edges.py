@@ -53,9 +53,14 @@ def json_response(data: object, *, status: int = 200) -> web.Response:
 
 def error_response(error: Error) -> web.Response:
     """An error in OpenAI's shape."""
-    headers = {}
-    if error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
+    headers = (
+        {} if error.retry_after_seconds is None else {"Retry-After": retry_after(error.retry_after_seconds)}
+    )
     return web.Response(
         body=openai_errors.to_json(error), status=error.http_status, content_type=JSON, headers=headers
     )
+
+
+def retry_after(seconds: float) -> str:
+    """The header's value, which knows whole seconds alone."""
+    return str(max(1, round(seconds)))

@@ -17,6 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from steersman.runtime.errors import Overloaded
+
+ROUTER_FULL: Final = "ROUTER_FULL"
 _FREE: Final = 1 / 8
 """Part of the slots that is kept for tenants with less than their share."""
 _SLACK: Final = 1.25
@@ -118,3 +121,8 @@ class FairShares:
     def _share(self, standing: _Standing | None, weight: float) -> float:
         others = self._weights - (standing.weight if standing else 0.0)
         return weight / (others + weight)
+
+
+def full() -> Overloaded:
+    """The error for a request that is not let in."""
+    return Overloaded("this router has too many requests in progress", reason=ROUTER_FULL)

@@ -24,6 +24,7 @@ from steersman.router.choosing import model_names
 from steersman.router.edges import JSON, body_of, error_response, json_response, shown_by_request
 from steersman.router.headers import decision_headers
 from steersman.router.http_decisions import DecisionHandlers
+from steersman.router.http_door import Door
 from steersman.router.model import Caller
 from steersman.router.routing import Request, Routing
 from steersman.router.sessions import checked_session_id
@@ -54,6 +55,7 @@ class HttpApi:
         default_timeout: Seconds that a request has.
         health: Says of each part whether it works, for `/readyz`.
         on_response: Told the status of each chat completion.
+        door: Is told which of those that it has let in are answered.
         started_at: Unix time, told as the creation time of models.
     """
 
@@ -64,6 +66,7 @@ class HttpApi:
     default_timeout: float
     health: Callable[[], Mapping[str, bool]]
     on_response: Callable[[int], None]
+    door: Door
     started_at: int = field(default_factory=lambda: int(time.time()))
 
     def application(self, *, max_bytes: int) -> web.Application:
@@ -91,6 +94,7 @@ class HttpApi:
         else:
             return response
         finally:
+            self.door.answered(http.protocol)
             self.on_response(status)
             span.set_attribute("http.response.status_code", status)
             span.end()

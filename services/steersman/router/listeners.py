@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,12 +25,14 @@ from steersman.router.decision_servicer import DecisionServicer
 from steersman.router.demand_servicer import DemandServicer
 from steersman.router.http import HttpApi
 from steersman.router.http_decisions import DecisionHandlers
+from steersman.router.http_door import STATUS, Door, serving
 from steersman.router.metrics import RouterMetrics
 from steersman.router.policy_servicer import PolicyServicer
 from steersman.router.ports import Classifier
 from steersman.router.routing import Routing
 from steersman.router.servicer import RouterServicer
-from steersman.router.settings import HttpServer, RouterSettings
+from steersman.router.settings import RouterSettings
+from steersman.router.shedding import Shedder
 from steersman.runtime.client_names import ClientNames
 from steersman.runtime.health import Health
 from steersman.runtime.metrics import ProcessMetrics
@@ -87,9 +88,16 @@ async def http_api(
     classifier: Classifier,
     metrics: RouterMetrics,
     *,
+    shedder: Shedder,
     wire: Wire,
 ) -> AsyncIterator[None]:
     """OpenAI's API, served while the context lasts; responses in progress end when it is left."""
+
+    def turned_away() -> None:
+        routing.demand.never_came_in(1)
+        metrics.turned_away(STATUS)
+
+    door = Door(lets_in=shedder.lets_in, on_turned_away=turned_away)
     api = HttpApi(
         routing=routing,
         callers=decisions.callers,
@@ -98,6 +106,7 @@ async def http_api(
         default_timeout=settings.requests.default_timeout_seconds,
         health=lambda: {"classifier": classifier.identity is not None},
         on_response=metrics.responded,
+        door=door,
     )
     application = api.application(max_bytes=settings.grpc.max_message_bytes)
     application.on_response_prepare.append(ConnectionAge(settings.http.max_connection_age_seconds))
@@ -107,17 +116,8 @@ async def http_api(
         access_log=None,
         shutdown_timeout=settings.grpc.drain_seconds,
     )
-    await runner.setup()
-    try:
-        await _listen(runner, settings.http, wire.server_context())
+    async with serving(runner, door, settings.http.address, wire.server_context()):
         yield
-    finally:
-        await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, settings: HttpServer, context: ssl.SSLContext | None) -> None:
-    host, _, port = settings.address.rpartition(":")
-    await web.TCPSite(runner, host, int(port), ssl_context=context).start()
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from prometheus_client import Gauge
 from steersman.router.accounting import Record
 from steersman.router.decisions import Feedback
 from steersman.router.demand import Demand
+from steersman.router.fairness import ROUTER_FULL
 from steersman.router.model import Catalogue, Decision, Stages
 from steersman.router.waiting import Outcome, WaitingRoom
 from steersman.runtime.breaker import Breaker
@@ -221,6 +222,11 @@ class RouterMetrics:
     def responded(self, status: int) -> None:
         """A chat completion over HTTP has ended."""
         self._http_responses.labels(status).inc()
+
+    def turned_away(self, status: int) -> None:
+        """A chat completion over HTTP was refused before it was taken up."""
+        self._requests.labels(ROUTER_FULL).inc()
+        self.responded(status)
 
     def retried(self, tier: str, _reason: str) -> None:
         """An attempt failed, and another one is made."""

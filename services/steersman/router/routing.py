@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from steersman.openai_api.answer import Reading, StreamReading
 from steersman.openai_api.body import ChatBody
@@ -21,7 +21,7 @@ from steersman.router.attempt import Errand
 from steersman.router.delivery import Delivery, Order
 from steersman.router.demand import Demand, Want
 from steersman.router.dispatch import Answer
-from steersman.router.fairness import FairShares
+from steersman.router.fairness import ROUTER_FULL, FairShares, full
 from steersman.router.ids import new_id
 from steersman.router.limiting import Limiter
 from steersman.router.model import (
@@ -50,7 +50,6 @@ from steersman.runtime.errors import (
     Unavailable,
 )
 
-_FULL: Final = "ROUTER_FULL"
 A = TypeVar("A")
 
 
@@ -127,8 +126,8 @@ class Routing:
             return
         with self.demand.of_router() as want:
             want.unmet()
-        self.ledger.closed(Record(caller, outcome=_FULL))
-        raise _full()
+        self.ledger.closed(Record(caller, outcome=ROUTER_FULL))
+        raise full()
 
     async def route(self, request: Request) -> Record:
         """Decide which tier should answer, and call none."""
@@ -205,7 +204,7 @@ class Routing:
         if not self.shares.has_room(request.caller.tenant, weight):
             with self.demand.of_router() as want:
                 want.unmet()
-            raise _full()
+            raise full()
         if request.deadline.passed:
             raise DeadlineExceeded("the deadline has passed already")
 
@@ -339,10 +338,6 @@ class Routing:
             return len(body_for(tiers[decision.tier]))
 
         return Order(decision.tier, others, decision.policy.when_cold, request.deadline, size, send)
-
-
-def _full() -> Overloaded:
-    return Overloaded("this router has too many requests in progress", reason=_FULL)
 
 
 def _before(sitting: Sitting | None) -> rule.Before | None:

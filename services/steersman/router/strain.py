@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -19,6 +20,19 @@ _NEW: Final = 0.1
 """What the latest tick counts for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Some time that has passed.
+
+    Attributes:
+        wall: Seconds that it took; `TICK_SECONDS`, unless the loop came late to its end.
+        worked: Seconds of them that the loop's thread had the processor.
+    """
+
+    wall: float
+    worked: float
+
+
 @dataclass(slots=True)
 class Strain:
     """How much the loop has to do, lately."""
@@ -26,18 +40,10 @@ class Strain:
     busy: float = 0.0
     late: float = 0.0
 
-    def note(self, *, wall: float, worked: float) -> bool:
-        """Take in one tick.
-
-        Args:
-            wall: Seconds that it took.
-            worked: Seconds of them that the loop's thread had the processor.
-
-        Returns:
-            Whether it is too much.
-        """
-        self.busy += _NEW * (min(1.0, worked / wall) - self.busy)
-        self.late += _NEW * (max(0.0, wall - TICK_SECONDS) - self.late)
+    def note(self, tick: Tick) -> bool:
+        """Take in one tick; whether it is too much."""
+        self.busy += _NEW * (min(1.0, tick.worked / tick.wall) - self.busy)
+        self.late += _NEW * (max(0.0, tick.wall - TICK_SECONDS) - self.late)
         return self.busy > MOST_BUSY or self.late > MOST_LATE_SECONDS
 
 
@@ -48,12 +54,14 @@ class OnTick(Protocol):
         """Some time has passed, at the end of which it was too much, or not."""
 
 
-async def watch(on_tick: OnTick) -> None:
-    """Tell every 20 ms whether it is too much, for ever; for a background task."""
+async def watch(on_tick: Callable[[Tick], None], on_strain: OnTick) -> None:
+    """Tell every 20 ms what the loop had to do, and whether it is too much, for ever; for a background task."""
     strain = Strain()
     began, worked = time.monotonic(), time.thread_time()  # the loop's own time stands still within a turn
     while True:
         await asyncio.sleep(TICK_SECONDS)
         now, working = time.monotonic(), time.thread_time()
-        on_tick(strained=strain.note(wall=now - began, worked=working - worked))
+        tick = Tick(wall=now - began, worked=working - worked)
+        on_tick(tick)
+        on_strain(strained=strain.note(tick))
         began, worked = now, working

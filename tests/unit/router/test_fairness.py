@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from fakes.router import a_request, router_on_fakes
 from steersman.router.fairness import FairShares
 from steersman.router.model import Caller
-from steersman.router.strain import Strain, watch
+from steersman.router.strain import Strain, Tick, watch
 from steersman.runtime.errors import Overloaded
 
 
@@ -155,29 +155,32 @@ def test_who_sends_little_is_not_thinned_out_even_if_others_send_less() -> None:
 
 def test_a_loop_that_works_all_the_time_is_strained_and_soon_not_any_more() -> None:
     strain = Strain()
-    assert [strain.note(wall=0.02, worked=0.02) for _ in range(40)][-1]
-    assert not [strain.note(wall=0.02, worked=0.004) for _ in range(10)][-1]
+    assert [strain.note(Tick(wall=0.02, worked=0.02)) for _ in range(40)][-1]
+    assert not [strain.note(Tick(wall=0.02, worked=0.004)) for _ in range(10)][-1]
 
 
 def test_a_loop_that_comes_late_again_and_again_is_strained_and_once_is_not() -> None:
     strain = Strain()
-    assert not strain.note(wall=0.15, worked=0.01)
-    assert [strain.note(wall=0.05, worked=0.01) for _ in range(40)][-1]
+    assert not strain.note(Tick(wall=0.15, worked=0.01))
+    assert [strain.note(Tick(wall=0.05, worked=0.01)) for _ in range(40)][-1]
 
 
 async def test_the_loop_is_watched() -> None:
-    ticks: list[bool] = []
+    ticks: list[Tick] = []
+    strains: list[bool] = []
     enough = asyncio.Event()
 
-    def on_tick(*, strained: bool) -> None:
-        ticks.append(strained)
-        if len(ticks) == 3:
+    def on_strain(*, strained: bool) -> None:
+        strains.append(strained)
+        if len(strains) == 3:
             enough.set()
 
-    watching = asyncio.create_task(watch(on_tick))
+    watching = asyncio.create_task(watch(ticks.append, on_strain))
     async with asyncio.timeout(5):
         await enough.wait()
     watching.cancel()
+    assert len(ticks) == 3
+    assert all(tick.wall >= tick.worked > 0 for tick in ticks)
 
 
 async def test_who_is_refused_before_anything_is_read_is_counted_and_told_when_to_come_back() -> None:

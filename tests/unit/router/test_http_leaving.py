@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import aiohttp
 import pytest
 
 from fakes.router import RouterOnFakes
-from fakes.served import OverHttp, events
+from fakes.served import OverHttp, events, over_http
 from fakes.upstream import hello
 from fixtures.callers import fetch, until
 from steersman.router.accounting import Record
@@ -80,14 +80,14 @@ async def test_a_caller_that_leaves_just_before_the_last_event_is_no_failure_of_
     assert not failures(caplog)
 
 
-async def test_a_stream_in_progress_is_finished_when_the_server_goes(
-    served: OverHttp, router: RouterOnFakes
-) -> None:
+async def test_a_stream_in_progress_is_finished_when_the_server_goes(router: RouterOnFakes) -> None:
     router.weak.hold_at = 2
+    stack = AsyncExitStack()
+    served = await stack.enter_async_context(over_http(router))
     url = served.url
     asked = asyncio.create_task(served.ask(stream=True))
     await router.weak.gate.until(waiting=1)
-    leaving = asyncio.create_task(served.runner.cleanup())
+    leaving = asyncio.create_task(stack.aclose())
 
     async def closed() -> bool:
         try:
