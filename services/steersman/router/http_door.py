@@ -1,7 +1,7 @@
 """HTTP requests that are refused before anything is made of them, when there are more than the event loop can do.
 
-To refuse in a handler costs a third of an answer, so that three times too much would leave little of the answers.
-gRPC sheds below Python (`runtime/shedding.py`); here a protocol stands between the transport and aiohttp's, which is
+To refuse in a handler costs a fifth of an answer and more, so that three times too much would leave half of them. gRPC
+sheds below Python (`runtime/shedding.py`); here a protocol stands between the transport and aiohttp's, which is
 not even made before the first request is let in: where callers run out of time, most requests come on new connections.
 How many are let in is told by `shedding.py`. It looks at nothing but the beginning of a request and its length, and
 lets in whatever it does not know: other paths, bodies in chunks, clients that send their next request before they have
