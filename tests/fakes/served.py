@@ -23,7 +23,8 @@ from steersman.router.callers import Anybody, Callers
 from steersman.router.decision_servicer import DecisionServicer
 from steersman.router.http import THRESHOLD_HEADER, HttpApi
 from steersman.router.http_decisions import DecisionHandlers
-from steersman.router.http_door import Door, serving
+from steersman.router.http_door import Door
+from steersman.router.http_server import serving
 from steersman.router.servicer import RouterServicer
 from steersman.runtime.metrics import ProcessMetrics
 from steersman.runtime.server import grpc_server
@@ -88,7 +89,7 @@ async def over_http(
     door: Door | None = None,
 ) -> AsyncIterator[OverHttp]:
     """Serve HTTP as the router's process does."""
-    door = door or Door(lets_in=lambda: True, on_turned_away=lambda: None)
+    door = door or Door(lets_in=lambda: True, on_turned_away=lambda: None, max_age_seconds=60.0)
     statuses: list[int] = []
     parts = {"classifier": True}
     api = HttpApi(

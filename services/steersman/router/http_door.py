@@ -6,22 +6,24 @@ not even made before the first request is let in: where callers run out of time,
 How many are let in is told by `shedding.py`. It looks at nothing but the beginning of a request and its length, and
 lets in whatever it does not know: other paths, bodies in chunks, clients that send their next request before they have
 their answer.
+
+Connections end after a while, between two requests: a caller that keeps its own would otherwise never meet a replica
+that came later, and be refused for ever by one that has too much to do. The gRPC server has an option for the same;
+over HTTP, the last response on an old connection says `Connection: close`, and no request is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import random
 import re
-import socket
-import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from time import monotonic
 from typing import Final, cast
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from steersman.openai_api import errors as openai_errors
 from steersman.router.edges import JSON, retry_after
@@ -32,13 +34,14 @@ STATUS: Final = HTTPStatus(full().http_status)
 
 _ASKING: Final = b"POST /v1/chat/completions HTTP/1.1\r\n"
 _END: Final = b"\r\n\r\n"
-_LENGTH: Final = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*(.*?)[ \t]*(?=\r\n)", re.IGNORECASE)
-_PASSED_ON: Final = re.compile(rb"\r\n(?:transfer-encoding|expect|upgrade):", re.IGNORECASE)
-"""Headers by which a request ends somewhere else than its length says, or waits for a word first."""
-_BACKLOG: Final = 1024
-"""Connections that wait to be taken up."""
-_TAKEN_UP: Final = 16
-"""Connections that are taken up in one turn of the loop."""
+_LENGTH: Final = re.compile(rb"\ncontent-length[ \t]*:[ \t]*(.*?)[ \t]*(?=\r\n)", re.IGNORECASE)
+_PASSED_ON: Final = re.compile(rb"[\r\n](?:transfer-encoding|expect|upgrade)[ \t]*:", re.IGNORECASE)
+"""Headers by which a request ends somewhere else than its length says, or waits for a word first.
+
+Whatever anybody on the way might take for one counts, so that nobody sees another request begin than this does.
+"""
+_SPREAD: Final = 0.1
+"""Part of the age by which connections differ, so that those that began together do not all end together."""
 _LONGEST_SKIPPED: Final = 1024 * 1024
 """Body of a request that is refused here, in bytes; one that brings more is refused by its handler."""
 
@@ -49,11 +52,22 @@ class Door:
     Args:
         lets_in: Says of each request whether it is let in.
         on_turned_away: Told of each that is not.
+        max_age_seconds: Age at which a connection is old.
+        clock: Tells the time in seconds.
     """
 
-    def __init__(self, *, lets_in: Callable[[], bool], on_turned_away: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        lets_in: Callable[[], bool],
+        on_turned_away: Callable[[], None],
+        max_age_seconds: float,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._lets_in = lets_in
         self._on_turned_away = on_turned_away
+        self._max_age_seconds = max_age_seconds
+        self._clock = clock
         self._served: dict[object, _Way] = {}
         self._unserved: set[_Way] = set()
 
@@ -82,6 +96,21 @@ class Door:
         if (way := self._served.get(connection)) is not None:
             way.answered()
 
+    async def end_if_old(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Handle `on_response_prepare` of the application: an old connection has its last response."""
+        way = self._served.get(request.protocol)
+        if way is not None and way.old:
+            response.force_close()
+            response.headers[hdrs.CONNECTION] = "close"
+
+    def ends_at(self) -> float:
+        """When a connection that begins now will be old."""
+        return self._clock() + self._max_age_seconds * random.uniform(1 - _SPREAD, 1)  # noqa: S311 - spreads load, guards nothing
+
+    def has_come(self, moment: float) -> bool:
+        """Whether it is as late as that."""
+        return self._clock() >= moment
+
     def lets_in(self) -> bool:
         """Whether one more request is let in; it is counted if it is not."""
         if self._lets_in():
@@ -104,57 +133,6 @@ class Door:
         self._served.pop(connection, None)
 
 
-@asynccontextmanager
-async def serving(
-    runner: web.AppRunner, door: Door, address: str, context: ssl.SSLContext | None
-) -> AsyncIterator[str]:
-    """An application behind the door, served while the context lasts; responses in progress end when it is left.
-
-    Args:
-        runner: Of the application.
-        door: Before it.
-        address: HOST:PORT, where 0 is any free port.
-        context: For TLS; in the clear without.
-
-    Yields:
-        HOST:PORT.
-
-    Raises:
-        OSError: The address cannot be listened on.
-    """
-    host, _, port = address.rpartition(":")
-    await runner.setup()
-    try:
-        assert runner.server is not None  # noqa: S101 - it has just been set up
-        servers = await _listening(door.before(runner.server), host, int(port), context)
-        try:
-            yield "{}:{}".format(*servers[0].sockets[0].getsockname()[:2])
-        finally:
-            for server in servers:
-                server.close()
-            door.close()
-    finally:
-        await runner.cleanup()
-
-
-async def _listening(
-    made: Callable[[], asyncio.Protocol], host: str, port: int, context: ssl.SSLContext | None
-) -> list[asyncio.Server]:
-    """Servers on the same sockets: in a turn of its loop, each takes up one connection (libuv from 1.45 on).
-
-    Where turns are long, callers would wait for as many turns as there are connections before theirs.
-    """
-    loop = asyncio.get_running_loop()
-    first = await loop.create_server(made, host, port, ssl=context, backlog=_BACKLOG)
-    return [first] + [
-        await loop.create_server(
-            made, sock=socket.socket(fileno=os.dup(sock.fileno())), ssl=context, backlog=_BACKLOG
-        )
-        for sock in first.sockets
-        for _ in range(_TAKEN_UP - 1)
-    ]
-
-
 class _Way(asyncio.Protocol):
     """One connection: what comes in goes through the door."""
 
@@ -174,6 +152,14 @@ class _Way(asyncio.Protocol):
         """The same, of the last one that was refused."""
         self._paused = False
         """Whether the client does not read what it is sent."""
+        self._ends_at = door.ends_at()
+        self._over = False
+        """Whether it ends with the request that was refused last."""
+
+    @property
+    def old(self) -> bool:
+        """Whether it should end with the next response."""
+        return self._door.has_come(self._ends_at)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -207,6 +193,9 @@ class _Way(asyncio.Protocol):
         if self._skipped:
             skipped, data = data[: self._skipped], data[self._skipped :]
             self._skipped -= len(skipped)
+        if self._over:
+            self._close_when_skipped()
+            return
         if self._left:
             body, data = data[: self._left], data[self._left :]
             self._left -= len(body)
@@ -247,8 +236,16 @@ class _Way(asyncio.Protocol):
             self._left = length - come
             return False
         self._skipped = length - come
-        self._transport.write(_REFUSAL)
+        self._over = self.old
+        self._transport.write(_LAST_REFUSAL if self._over else _REFUSAL)
+        if self._over:
+            self._close_when_skipped()
         return True
+
+    def _close_when_skipped(self) -> None:
+        """End it, but not before the client has sent all: it might not look at the answer then."""
+        if not self._skipped:
+            self.close()
 
 
 def _body_of(data: bytes) -> tuple[int, int] | None:
@@ -265,16 +262,18 @@ def _body_of(data: bytes) -> tuple[int, int] | None:
     return (length, come) if come <= length else None
 
 
-def _refusal() -> bytes:
+def _refusal(*further: str) -> bytes:
     error = full()
     body = openai_errors.to_json(error)
     head = (
-        f"HTTP/1.1 {STATUS.value} {STATUS.phrase}\r\n"
-        f"Content-Type: {JSON}\r\n"
-        f"Retry-After: {retry_after(error.retry_after_seconds or 0.0)}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"HTTP/1.1 {STATUS.value} {STATUS.phrase}",
+        f"Content-Type: {JSON}",
+        f"Retry-After: {retry_after(error.retry_after_seconds or 0.0)}",
+        f"Content-Length: {len(body)}",
+        *further,
     )
-    return head.encode() + body
+    return "\r\n".join(head).encode() + _END + body
 
 
 _REFUSAL: Final = _refusal()
+_LAST_REFUSAL: Final = _refusal("Connection: close")

@@ -20,12 +20,12 @@ from steersman.api.v1 import (
     router_service_pb2_grpc,
 )
 from steersman.router.callers import Callers
-from steersman.router.connection_age import ConnectionAge
 from steersman.router.decision_servicer import DecisionServicer
 from steersman.router.demand_servicer import DemandServicer
 from steersman.router.http import HttpApi
 from steersman.router.http_decisions import DecisionHandlers
-from steersman.router.http_door import STATUS, Door, serving
+from steersman.router.http_door import STATUS, Door
+from steersman.router.http_server import serving
 from steersman.router.metrics import RouterMetrics
 from steersman.router.policy_servicer import PolicyServicer
 from steersman.router.ports import Classifier
@@ -97,7 +97,11 @@ async def http_api(
         routing.demand.never_came_in(1)
         metrics.turned_away(STATUS)
 
-    door = Door(lets_in=shedder.lets_in, on_turned_away=turned_away)
+    door = Door(
+        lets_in=shedder.lets_in,
+        on_turned_away=turned_away,
+        max_age_seconds=settings.http.max_connection_age_seconds,
+    )
     api = HttpApi(
         routing=routing,
         callers=decisions.callers,
@@ -109,7 +113,7 @@ async def http_api(
         door=door,
     )
     application = api.application(max_bytes=settings.grpc.max_message_bytes)
-    application.on_response_prepare.append(ConnectionAge(settings.http.max_connection_age_seconds))
+    application.on_response_prepare.append(door.end_if_old)
     runner = web.AppRunner(
         application,
         handler_cancellation=True,  # a caller that leaves ends the work at the engine

@@ -9,7 +9,8 @@ import aiohttp
 from aiohttp import web
 
 from fakes.clock import FakeClock
-from steersman.router.connection_age import ConnectionAge
+from steersman.router.http_door import Door
+from steersman.router.http_server import serving as behind
 
 
 @asynccontextmanager
@@ -22,15 +23,10 @@ async def serving(clock: FakeClock) -> AsyncIterator[str]:
 
     application = web.Application()
     application.router.add_get("/", port)
-    application.on_response_prepare.append(ConnectionAge(10.0, clock=clock))
-    runner = web.AppRunner(application)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"{site.name.rpartition(':')[0]}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    door = Door(lets_in=lambda: True, on_turned_away=lambda: None, max_age_seconds=10.0, clock=clock)
+    application.on_response_prepare.append(door.end_if_old)
+    async with behind(web.AppRunner(application), door, "127.0.0.1:0", None) as address:
+        yield f"http://{address}"
 
 
 async def ask(session: aiohttp.ClientSession, url: str) -> tuple[str, bool]:

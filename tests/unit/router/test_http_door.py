@@ -14,13 +14,14 @@ import pytest
 import uvloop
 from hypothesis import given, strategies as st
 
+from fakes.clock import FakeClock
 from fakes.router import RouterOnFakes, router_on_fakes
 from fakes.served import over_http
 from fixtures.callers import body
 from steersman.router.http_door import Door
 
 PATH = "/v1/chat/completions"
-ROOM = 2
+AGE_SECONDS = 10.0
 
 
 def asking(
@@ -91,11 +92,17 @@ class AtDoor:
 
     lets_in: bool = True
     turned_away: int = 0
+    clock: FakeClock = field(default_factory=FakeClock)
     behind: list[Behind] = field(default_factory=list)
     door: Door = field(init=False)
 
     def __post_init__(self) -> None:
-        self.door = Door(lets_in=lambda: self.lets_in, on_turned_away=self._note)
+        self.door = Door(
+            lets_in=lambda: self.lets_in,
+            on_turned_away=self._note,
+            max_age_seconds=AGE_SECONDS,
+            clock=self.clock,
+        )
         self._made = self.door.before(self._inner)
 
     def connect(self) -> Connection:
@@ -170,6 +177,26 @@ def test_a_connection_that_has_been_answered_can_be_refused(at: AtDoor) -> None:
     assert (one.refusals(), one.behind.came) == (1, asking(b"one"))
 
 
+@pytest.mark.parametrize("at_once", [1, 1000])
+def test_an_old_connection_ends_with_its_refusal_once_all_was_sent(at: AtDoor, at_once: int) -> None:
+    at.lets_in = False
+    one = at.connect()
+    one.way.data_received(asking(b"one"))
+    assert b"close" not in one.transport.written
+    at.clock.advance(AGE_SECONDS)
+    sent = asking(b"x" * 500)
+    head = sent.index(b"\r\n\r\n") + 4
+    one.way.data_received(sent[:head])
+    assert one.refusals() == 2
+    assert b"\r\nConnection: close\r\n" in one.transport.written
+    for start in range(head, len(sent), at_once):
+        assert not one.transport.closed
+        one.way.data_received(sent[start : start + at_once])
+    assert one.transport.closed
+    one.way.data_received(asking(b"more"))  # was on its way already
+    assert (one.refusals(), at.turned_away, at.behind) == (2, 2, [])
+
+
 @pytest.mark.parametrize("at_once", [1, 3, 1000])
 def test_the_body_of_a_refused_request_is_skipped_however_it_comes(at: AtDoor, at_once: int) -> None:
     at.lets_in = False
@@ -196,6 +223,9 @@ def test_the_body_of_a_refused_request_is_skipped_however_it_comes(at: AtDoor, a
         pytest.param(asking(b"{}", {"content-length": "2"}), id="two lengths"),
         pytest.param(asking(b"{}", {"Content-Length": "2x"}), id="no number"),
         pytest.param(asking(b"{}", {"Transfer-Encoding": "chunked"}), id="chunks"),
+        pytest.param(asking(b"{}", {"Transfer-Encoding ": "chunked"}), id="chunks, to some"),
+        pytest.param(asking(b"{}", {"X": "a\nTransfer-Encoding: chunked"}), id="chunks, to others"),
+        pytest.param(asking(b"{}", {"X": "a\nContent-Length: 4"}), id="two lengths, to some"),
         pytest.param(asking(b"{}", {"Expect": "100-continue"}), id="waits for a word"),
         pytest.param(asking() + asking(), id="two at once"),
         pytest.param(asking(b"{}", {"Content-Length": str(2 * 1024 * 1024)}), id="a long body"),
@@ -255,7 +285,11 @@ def test_whatever_comes_in_whatever_pieces_is_refused_as_a_whole_or_let_in_as_it
 async def test_openais_sdk_takes_it_for_a_rate_limit_and_comes_back(router: RouterOnFakes) -> None:
     turned_away: list[None] = []
     answers = iter([False, True])
-    door = Door(lets_in=lambda: next(answers), on_turned_away=lambda: turned_away.append(None))
+    door = Door(
+        lets_in=lambda: next(answers),
+        on_turned_away=lambda: turned_away.append(None),
+        max_age_seconds=AGE_SECONDS,
+    )
     async with over_http(router, door=door) as served:
         client = openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="any", max_retries=0)
         async with client:
@@ -275,7 +309,7 @@ async def test_behind_the_real_edge_a_connection_whose_answer_has_come_can_be_re
 ) -> None:
     """Whatever is asked next comes on the same connection, and before the loop has come to anything else."""
     answers = iter([True, False, True])
-    door = Door(lets_in=lambda: next(answers), on_turned_away=lambda: None)
+    door = Door(lets_in=lambda: next(answers), on_turned_away=lambda: None, max_age_seconds=AGE_SECONDS)
     async with over_http(router, door=door) as served:
         host, port = served.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
