@@ -130,8 +130,10 @@ class Process:
         await self.start()
 
     def pause(self) -> None:
-        """Freeze the program and whatever it started: connections stay open, nothing answers."""
+        """Freeze the program and whatever it started, and return when it is: connections stay open, nothing answers."""
         self._signal_all(signal.SIGSTOP)
+        with contextlib.suppress(ChildProcessError):  # it has been waited for: nothing is left to freeze
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Undo `pause`."""

@@ -6,8 +6,10 @@ again. One long turn is a crowd that came at once, or a collection of garbage, a
 that was long because a neighbour had the processor is not the loop's own doing.
 
 The part of what comes that is let in shrinks by a tenth every 20 ms of it, and grows by a hundredth of all afterwards:
-additive increase, multiplicative decrease, as TCP has it (RFC 5681, section 3.1). And no more is let in between two
-looks at the loop than makes some tenths of a second of work, so that a sudden crowd is not seen too late.
+additive increase, multiplicative decrease, as TCP has it (RFC 5681, section 3.1). It does not shrink for work that came
+with no requests, such as that of a process which starts, and whoever sends little is never refused. And no more is let
+in between two looks at the loop than makes some tenths of a second of work, so that a sudden crowd is not seen too
+late.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ _LEAST_SHRINK: Final = 0.5
 """What a tick leaves at least of the part, however long it was: the next one tells more."""
 _GROW: Final = 0.01
 _LEAST: Final = 0.01
+_FEW: Final = 2
+"""Requests between two ticks that are let in whatever there is to do, and make no turn long: a hundred a second."""
 _MOST_AT_ONCE: Final = 512
 """Requests between two ticks; gRPC cancels all beyond as many that wait to be taken up."""
 
@@ -47,7 +51,7 @@ class Shedder:
     def tick(self, tick: Tick) -> None:
         """Take in what the loop did lately."""
         ticks, long = tick.wall / TICK_SECONDS, tick.worked > _LONG_SECONDS
-        if long and self._was_long:
+        if long and self._was_long and self._new > _FEW:
             self.part = max(_LEAST, self.part * max(_LEAST_SHRINK, _SHRINK**ticks))
         elif not long:
             self.part = min(1.0, self.part + _GROW * ticks)
@@ -58,8 +62,8 @@ class Shedder:
         if self._new >= _MOST_AT_ONCE:
             return False
         self._credit = min(1.0, self._credit + self.part)
-        if self._credit < 1.0:
+        if self._new >= _FEW and self._credit < 1.0:
             return False
-        self._credit -= 1.0
+        self._credit = max(0.0, self._credit - 1.0)
         self._new += 1
         return True

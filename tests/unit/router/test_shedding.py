@@ -12,13 +12,22 @@ from steersman.router.strain import TICK_SECONDS, Tick
 
 QUIET = Tick(wall=TICK_SECONDS, worked=0.01)
 LONG = Tick(wall=0.2, worked=0.2)
-
-
 ASKED = 400
+FEW = 2
 
 
 def let_in(shedder: Shedder, asked: int = ASKED) -> int:
     return sum(shedder.lets_in() for _ in range(asked))
+
+
+def strained(ticks: int = 1) -> Shedder:
+    """One for which requests have made so many turns long."""
+    shedder = Shedder()
+    for _ in range(ticks):
+        let_in(shedder)
+        shedder.tick(LONG)
+    let_in(shedder)
+    return shedder
 
 
 def overloaded(offered: float, capacity: float, seconds: float) -> Iterator[tuple[float, float]]:
@@ -60,8 +69,7 @@ def test_turns_that_a_neighbour_made_long_are_no_overload() -> None:
 
 
 def test_turns_that_stay_long_let_in_ever_less_but_never_nothing() -> None:
-    shedder = Shedder()
-    shedder.tick(LONG)
+    shedder = strained()
     seen = []
     for _ in range(12):
         shedder.tick(LONG)
@@ -79,9 +87,7 @@ def test_of_a_crowd_as_many_are_let_in_as_are_soon_done_and_more_after_the_next_
 
 
 def test_afterwards_more_is_let_in_again_until_all_is() -> None:
-    shedder = Shedder()
-    for _ in range(3):
-        shedder.tick(LONG)
+    shedder = strained(3)
     seen = []
     for _ in range(100):
         shedder.tick(QUIET)
@@ -92,7 +98,23 @@ def test_afterwards_more_is_let_in_again_until_all_is() -> None:
 
 def test_what_is_let_in_comes_evenly() -> None:
     shedder = Shedder(part=0.25)
+    first = [shedder.lets_in() for _ in range(FEW)]
+    assert all(first)
     assert [shedder.lets_in() for _ in range(8)] == [False, False, False, True] * 2
+
+
+def test_work_that_no_request_has_brought_is_no_overload() -> None:
+    shedder = Shedder()
+    for _ in range(20):
+        shedder.tick(LONG)
+    assert let_in(shedder) == ASKED
+
+
+def test_who_sends_little_is_let_in_whatever_there_is_to_do() -> None:
+    shedder = strained(20)
+    for _ in range(10):
+        shedder.tick(LONG)
+        assert let_in(shedder, FEW) == FEW
 
 
 @pytest.mark.parametrize("times", [1.5, 3.0, 10.0])
