@@ -15,31 +15,22 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from benchmarks import encoder_states
-from benchmarks.head_variants import resampled
+from benchmarks.left_out import STATIC, Folds, Rows, marked, on_marked, static, table
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no type information
 
 from steersman.classifier import training, validation
 from steersman.classifier.bounded_text import BoundedTexts
-from steersman.classifier.evaluation.bootstrap import Estimate, estimate
 from steersman.classifier.fitting import Linear
 from steersman.classifier.methods import causal_llm, static_head
-from steersman.classifier.methods.static_head import Hyperparameters
 from steersman.classifier.training import Material
 from steersman.classifier.training_set import Floats, TrainingSet
 
 ROWS: Final = 800
 PENALTIES: Final = (30.0, 100.0, 300.0)
 """Of the columns of the encoder's vectors."""
-_STATIC: Final = Hyperparameters(embedding_penalty=100.0, feature_penalty=30.0, source_exponent=0.5)
-"""What validation chose for the head that ships."""
-
-Rows = npt.NDArray[np.bool_]
-Folds = tuple[validation.Fold, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +72,17 @@ def world_of(material: Material, *, encoder: str, cache: Path, most: int, seed: 
 def heads(world: World) -> Iterator[tuple[str, Folds]]:
     """The head with all rows first, then that with the same rows."""
     pool = world.pool
-    yield "static embeddings, all rows", world.folds(pool, _static)
-    yield "static embeddings, the same rows", world.folds(_marked(pool, world.rows), _on_marked(_static))
+    yield "static embeddings, all rows", world.folds(pool, static)
+    yield "static embeddings, the same rows", world.folds(marked(pool, world.rows), on_marked(static))
     bare = replace(pool, inputs=pool.features, dimensions=0)
-    yield "text features alone, the same rows", world.folds(_marked(bare, world.rows), _on_marked(_static))
+    yield "text features alone, the same rows", world.folds(marked(bare, world.rows), on_marked(static))
     for part, vectors in zip(encoder_states.PARTS, world.vectors, strict=True):
         depth = f"after {part}/{encoder_states.PARTS[-1]} of the layers"
         own = replace(pool, inputs=np.hstack((vectors, pool.features)), dimensions=vectors.shape[1])
         beside = replace(pool, inputs=np.hstack((pool.inputs, vectors)))
         for penalty in PENALTIES:
             fit = _with_penalty(penalty)
-            yield f"{depth}, {penalty:g}", world.folds(_marked(own, world.rows), _on_marked(fit))
+            yield f"{depth}, {penalty:g}", world.folds(marked(own, world.rows), on_marked(fit))
         for penalty in PENALTIES:
             joined = causal_llm.Hyperparameters(0.1, penalty, source_exponent=0.5)
             yield (
@@ -100,57 +91,8 @@ def heads(world: World) -> Iterator[tuple[str, Folds]]:
             )
 
 
-def _static(pool: TrainingSet) -> Linear:
-    return static_head.fit(pool, _STATIC)
-
-
 def _with_penalty(penalty: float) -> Callable[[TrainingSet], Linear]:
-    return lambda pool: static_head.fit(pool, replace(_STATIC, embedding_penalty=penalty))
-
-
-def _marked(pool: TrainingSet, rows: Rows) -> TrainingSet:
-    """With a last column that tells whether the encoder has read the row."""
-    return replace(pool, inputs=np.column_stack((pool.inputs, rows)))
-
-
-def _on_marked(fit: Callable[[TrainingSet], Linear]) -> validation.Fit:
-    """Fit to the marked rows alone."""
-
-    def fitted(pool: TrainingSet) -> validation.Ranker:
-        part = pool.of(pool.inputs[:, -1] > 0)
-        linear = fit(replace(part, inputs=part.inputs[:, :-1]))
-        return lambda inputs: linear(inputs[:, :-1])
-
-    return fitted
-
-
-def _table(found: dict[str, Folds]) -> Table:
-    everything, same, *_ = found.values()
-    table = Table(
-        "head", title="APGR on the source left out; mean, and difference in it, with 95 % intervals"
-    )
-    for column in (*(f"{fold.source} ({fold.rows:,})" for fold in everything), "mean"):
-        table.add_column(column, justify="right")
-    for column in ("to static, the same rows", "to static, all rows"):
-        table.add_column(column, justify="right")
-    for name, folds in found.items():
-        mean = f"{np.mean([fold.apgr for fold in folds]):.3f}"
-        over = (_difference(folds, base) for base in (same, everything))
-        table.add_row(name, *(f"{fold.apgr:.3f}" for fold in folds), mean, *over)
-    return table
-
-
-def _difference(folds: Folds, base: Folds) -> str:
-    value = float(np.mean([fold.apgr for fold in folds]) - np.mean([fold.apgr for fold in base]))
-    return _told(estimate(value, _resampled(folds) - _resampled(base)))
-
-
-def _resampled(folds: Folds) -> Floats:
-    return resampled([fold.ranking for fold in folds], [fold.rows for fold in folds])
-
-
-def _told(difference: Estimate) -> str:
-    return f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
+    return lambda pool: static_head.fit(pool, replace(STATIC, embedding_penalty=penalty))
 
 
 def main() -> None:
@@ -171,7 +113,7 @@ def main() -> None:
         world = world_of(
             material, encoder=options.encoder, cache=options.cache, most=options.rows, seed=options.seed
         )
-        Console(width=200).print(_table(dict(heads(world))))
+        Console(width=200).print(table(dict(heads(world))))
 
 
 if __name__ == "__main__":

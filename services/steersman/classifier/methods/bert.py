@@ -77,7 +77,7 @@ def train(
         raise ModelError(f"no encoder is named: use --encoder NAME|DIR or set {VARIABLE}")
     encoders = Encoders(named, seed=seed)
     read = training.prepare(data, environment=environment, progress=progress, battles=battles)
-    tuning = _Tuning(encoders, read, progress)
+    tuning = Tuning(encoders, read, progress)
     trial = training.choose(tuning.material, (chosen,), fit=tuning.rank, progress=progress)
     tuned = tuning.tune(tuning.material.pool, chosen)
     files = {GRAPH_FILE: tuned.graph(), TOKENIZER_FILE: encoders.tokenizer}
@@ -92,7 +92,7 @@ def train(
     return artefact.write(out, tensors=head.tensors(), manifest=described, files=files)
 
 
-class _Tuning:
+class Tuning:
     """The fine-tunings of one training: one without each source that is left out, and the one that is kept.
 
     Args:
