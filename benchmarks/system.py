@@ -46,12 +46,18 @@ class Router:
     process: Process
     grpc_port: int
     http_port: int
+    metrics_port: int
     health_port: int
 
     @property
     def address(self) -> str:
         """HOST:PORT of the gRPC listener."""
         return f"{HOST}:{self.grpc_port}"
+
+    @property
+    def metrics_address(self) -> str:
+        """HOST:PORT of the listener for metrics."""
+        return f"{HOST}:{self.metrics_port}"
 
     @property
     def health_address(self) -> str:
@@ -194,7 +200,7 @@ class Starter:
         program = programs.router(
             self._parts, grpc=grpc, http=http, metrics=metrics, health=health, settings=given
         )
-        return Router(await self._start(program), grpc, http, health)
+        return Router(await self._start(program), grpc, http, metrics, health)
 
     async def _start(self, program: Program) -> Process:
         return await self._stack.enter_async_context(Process(program, logs=self._folder))
