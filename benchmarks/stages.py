@@ -271,7 +271,7 @@ def main() -> None:
         sys.exit(str(error))
     console.print(table(found))
     console.print(f"{found.samples:,} samples")
-    path = given.json or RESULTS / f"{now:%Y%m%dT%H%M%SZ}-{described['commit'][:7]}-stages.json"
+    path = given.json or RESULTS / f"stages-{now:%Y%m%dT%H%M%SZ}-{described['commit'][:7]}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     content: dict[str, Any] = {**described, "microseconds": found}
     path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")

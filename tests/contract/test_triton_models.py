@@ -86,10 +86,11 @@ async def test_answers_are_percentiles_and_probabilities(model: Model) -> None:
 
 async def test_concurrent_requests_share_batches_and_get_their_own_answers(model: Model) -> None:
     texts = [f"Question {index}: what is {index} times {index + 1}?".encode() for index in range(200)]
+    texts_first, _ = await model.executions()
     alone = [await model.ask(text) for text in texts[:20]]
-    texts_before, batches_before = await model.executions()
+    texts_before, batches_before = await model.executions(texts=texts_first + 20)
     answers = await asyncio.gather(*(model.ask(text) for text in texts))
-    texts_after, batches_after = await model.executions()
+    texts_after, batches_after = await model.executions(texts=texts_before + 200)
     assert texts_after - texts_before == 200
     assert batches_after - batches_before < 200
     assert all(same(one, other) for one, other in zip(alone, answers, strict=False))
