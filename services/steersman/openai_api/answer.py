@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
+from steersman.openai_api.body import CHARACTERS_PER_TOKEN
 from steersman.runtime.errors import BrokenOff
 
 _MOST_TOKENS: Final = 2**63 - 1
@@ -29,6 +30,18 @@ class Reading:
     cached_tokens: int = 0
     finish_reason: str = ""
     model: str = ""
+    characters: int = 0
+    """Of the text that has come, as far as it was counted."""
+
+    @property
+    def told_usage(self) -> bool:
+        """Whether the engine has told how many tokens it took."""
+        return bool(self.prompt_tokens or self.completion_tokens)
+
+    @property
+    def tokens_seen(self) -> int:
+        """Estimated tokens of what has come."""
+        return self.characters // CHARACTERS_PER_TOKEN
 
     def of_body(self, body: bytes) -> Any:
         """Read a whole response, and return it parsed.
@@ -38,6 +51,8 @@ class Reading:
         """
         data = _load(body)
         self.learn(data)
+        if not self.told_usage:
+            self.characters = len(_text(data, "message"))
         return data
 
     def learn(self, data: dict[str, Any]) -> None:
@@ -70,7 +85,16 @@ class StreamReading(Reading):
     """
 
     show_usage: bool = False
-    _seen_first: bool = field(default=False)
+    _chunks: int = 0
+    _bytes: int = 0
+    _frame: int = 0
+    """Bytes of the first chunk, which has hardly any text: about what the others have around theirs."""
+
+    @property
+    def tokens_seen(self) -> int:
+        """Estimated tokens of what has come: one a chunk at least, and more where there is much in one."""
+        text = self._bytes - self._frame * self._chunks
+        return max(self._chunks, text // CHARACTERS_PER_TOKEN)
 
     def visible(self, chunks: Sequence[bytes]) -> Sequence[bytes]:
         """The chunks for the caller: all of them, or those without the usage that was asked on our own account.
@@ -79,10 +103,12 @@ class StreamReading(Reading):
             BrokenOff: One of them is no chunk of a chat completion.
         """
         shown: list[bytes] = []
+        self._chunks += len(chunks)
+        self._bytes += sum(map(len, chunks))
         for chunk in chunks:
             # The first names the model; of the others only the last ones say more than text.
-            if not self._seen_first or _TELLING.search(chunk):
-                self._seen_first = True
+            if not self._frame or _TELLING.search(chunk):
+                self._frame = self._frame or len(chunk)
                 kept = self._read(chunk)
                 if kept is not None:
                     shown.append(kept)

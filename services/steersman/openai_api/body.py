@@ -18,7 +18,7 @@ Turn = tuple[str, str]
 """Role and text of a message."""
 
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_CHARACTERS_PER_TOKEN: Final = 4
+CHARACTERS_PER_TOKEN: Final = 4
 """Rule of thumb for English text under byte-pair encodings; images are not counted."""
 _MESSAGE_TOKENS: Final = 4
 """What a chat template adds to each message, roughly."""
@@ -91,7 +91,7 @@ class ChatBody:
 def tokens_of(turns: Sequence[Turn]) -> int:
     """Estimated tokens of messages."""
     characters = sum(len(text) for _, text in turns)
-    return characters // _CHARACTERS_PER_TOKEN + _MESSAGE_TOKENS * len(turns)
+    return characters // CHARACTERS_PER_TOKEN + _MESSAGE_TOKENS * len(turns)
 
 
 def parse(raw: bytes, *, max_messages: int) -> ChatBody:

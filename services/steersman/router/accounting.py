@@ -23,6 +23,8 @@ class Record:
     """None when the request was refused before anything was decided."""
     wanted_for: Reason | None = None
     """Why the tier was wanted, where the decision's reason may tell of another tier that stood in for it."""
+    worked: str = ""
+    """The tier that was last at work for the request; empty where none was, or only in vain."""
     usage: Usage = field(default_factory=Usage)
     finish_reason: str = ""
     served_model: str = ""
@@ -30,12 +32,19 @@ class Record:
     strongest_usd: float = 0.0
     """What the policy's dearest tier would have charged for the same tokens."""
     joules: float = 0.0
+    strong: bool = False
+    """Whether it counts as a call of the dearest tier."""
     retries: int = 0
     waited_seconds: float = 0.0
     """Time in the waiting room; no part of what Steersman adds, and of none of its stages."""
     first_byte_seconds: float | None = None
     outcome: str = "OK"
     """OK, or the reason of the error that ended the request."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether an answer has begun."""
+        return self.first_byte_seconds is not None
 
     def charge(self, usage: Usage, tier: Tier, strongest: Tier) -> None:
         """Note what the answer took, and price it."""

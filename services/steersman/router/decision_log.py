@@ -198,6 +198,7 @@ def facts(record: Record, decision: Decision) -> dict[str, Any]:
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "cached_tokens": usage.cached_tokens,
+        "tokens_estimated": usage.estimated,
         "usd": record.usd,
         "strongest_usd": record.strongest_usd,
         "overhead_seconds": round(record.stages.total, 6),

@@ -147,18 +147,17 @@ class Limiter:
         """
         return self._refusal(allowance.purse, short, self._clock(), 1.0)
 
-    def settle(self, allowance: Allowance, *, tokens: float | None, usd: float, strong: bool) -> None:
+    def settle(self, allowance: Allowance, *, tokens: float, usd: float, strong: bool) -> None:
         """Put right what was claimed, and give the slot back; others hear of it soon.
 
         Args:
             allowance: What the request was let in with.
-            tokens: What it took; None where nobody knows, so that the estimate stands.
+            tokens: What it took.
             usd: What it cost.
             strong: Whether the dearest tier answered.
         """
         purse = allowance.purse
-        more = 0.0 if tokens is None else tokens - allowance.tokens
-        purse.settle(tokens=more, usd=usd, strong=strong)
+        purse.settle(tokens=tokens - allowance.tokens, usd=usd, strong=strong)
         if purse.news:
             self._has_news_of(purse.tenant)
 

@@ -119,6 +119,7 @@ def write_summary(message: router_service_pb2.Summary, record: Record) -> None:
     message.usage.prompt_tokens = record.usage.prompt_tokens
     message.usage.completion_tokens = record.usage.completion_tokens
     message.usage.cached_tokens = record.usage.cached_tokens
+    message.usage.estimated = record.usage.estimated
     message.cost.usd = record.usd
     message.cost.strongest_tier_usd = record.strongest_usd
     message.cost.joules = record.joules

@@ -309,9 +309,17 @@ class Catalogue:
         """What a tenant may ask for: nothing, if there is a list of tenants that it is not on."""
         return ALL_RIGHTS if self.tenants is None else self.tenants.get(tenant, NO_RIGHTS)
 
-    def is_strong(self, tier: str) -> bool:
-        """Whether a tier is the dearest one of a policy that has a choice."""
-        return any(tier == each.tiers[-1] and len(each.tiers) > 1 for each in self.policies.values())
+    def is_strong(self, tier: str, policy: Policy, rights: Rights) -> bool:
+        """Whether an answer of a tier is a call of the dearest one.
+
+        A policy with a choice says so itself. What was asked for without one, as by a tier's name, goes by the policies
+        with a choice that have the tier and that the tenant may use; where there are none, by those of others.
+        """
+        if len(policy.tiers) > 1:
+            return tier == policy.tiers[-1]
+        every = [each for each in self.policies.values() if tier in each.tiers and len(each.tiers) > 1]
+        own = [each for each in every if rights.allow_policy(each)]
+        return any(tier == each.tiers[-1] for each in own or every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,3 +383,5 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    estimated: bool = False
+    """Whether the engine has never told, and this is a guess."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import astuple
 from typing import Any, Final
 
 import orjson
@@ -27,7 +28,7 @@ from steersman.router.model import (
     Usage,
 )
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _LONGEST_NAME: Final = 256
 """Of what an engine calls its model; all other names are the operator's."""
 
@@ -45,7 +46,7 @@ def encode(record: Record) -> bytes:
             _policy(made.policy),
             _scored(made.scored),
             wanted_for,
-            [record.usage.prompt_tokens, record.usage.completion_tokens, record.usage.cached_tokens],
+            astuple(record.usage),
             *(record.finish_reason[:_LONGEST_NAME], record.served_model[:_LONGEST_NAME]),
             *(record.usd, record.strongest_usd, record.joules),
             *(record.retries, record.waited_seconds, record.first_byte_seconds, record.outcome),
@@ -91,7 +92,7 @@ def _record(fields: Iterator[Any]) -> Record:
     return Record(
         decision=decision,
         wanted_for=wanted_for and Reason[wanted_for],
-        usage=Usage(*map(int, next(fields))),
+        usage=_usage(*next(fields)),
         finish_reason=str(next(fields)),
         served_model=str(next(fields)),
         usd=float(next(fields)),
@@ -103,6 +104,10 @@ def _record(fields: Iterator[Any]) -> Record:
         outcome=str(next(fields)),
         stages=Stages(*map(float, next(fields))),
     )
+
+
+def _usage(prompt: float, completion: float, cached: float, estimated: object) -> Usage:
+    return Usage(int(prompt), int(completion), int(cached), bool(estimated))
 
 
 def _decision(fields: Iterator[Any]) -> Decision:

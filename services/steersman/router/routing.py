@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from steersman.openai_api.answer import Reading, StreamReading
 from steersman.openai_api.body import ChatBody
-from steersman.router import choosing, policy as rule
+from steersman.router import billing, choosing, policy as rule
 from steersman.router.accounting import Captures, Ledger, Record
 from steersman.router.attempt import Errand
 from steersman.router.delivery import Delivery, Order
@@ -34,14 +34,14 @@ from steersman.router.model import (
     Scored,
     Session,
     Tier,
-    Usage,
 )
 from steersman.router.normalise import Limits, routed_text
+from steersman.router.plan import Plan, Sitting
 from steersman.router.ports import Party
 from steersman.router.purse import Allowance
 from steersman.router.quotas import Kind
 from steersman.router.scoring import Scorer
-from steersman.router.sessions import Conversation, Sessions
+from steersman.router.sessions import Sessions
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import (
     DeadlineExceeded,
@@ -67,24 +67,6 @@ class Request:
     """The caller's own name of the conversation; empty where it has none."""
     received_at: float = 0.0
     """When the edge began with it, in seconds of `time.perf_counter`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sitting:
-    """A request's place in a conversation, and where that stood before it."""
-
-    conversation: Conversation
-    before: Session | None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A decision, with what it was made from; a request keeps to it even when the catalogue changes meanwhile."""
-
-    catalogue: Catalogue
-    decision: Decision
-    needs: Needs
-    sitting: Sitting | None = None
 
 
 @dataclass(slots=True)
@@ -147,12 +129,12 @@ class Routing:
         with self._admitted(request) as record:
             plan = await self._decide(request, record)
             with self.demand.of_tier(plan.decision.wanted_tier) as want:
-                answer = await self._answer(self._order(request, plan, ask, stream=True), record, plan, want)
-                async with aclosing(answer) as pieces:
-                    async for chunks in pieces:
-                        if shown := reading.visible(chunks):
-                            yield record, shown
-            _charge(record, plan, reading)
+                order = self._order(request, record, plan, ask, stream=True)
+                with billing.billed(record, plan, request.body, reading):
+                    async with aclosing(await self._answer(order, record, plan, want)) as pieces:
+                        async for chunks in pieces:
+                            if shown := reading.visible(chunks):
+                                yield record, shown
             yield record, ()
 
     async def complete(self, request: Request) -> tuple[Record, bytes]:
@@ -162,9 +144,10 @@ class Routing:
         with self._admitted(request) as record:
             plan = await self._decide(request, record)
             with self.demand.of_tier(plan.decision.wanted_tier) as want:
-                body = await self._answer(self._order(request, plan, ask, stream=False), record, plan, want)
-            reading.of_body(body)
-            _charge(record, plan, reading)
+                order = self._order(request, record, plan, ask, stream=False)
+                with billing.billed(record, plan, request.body, reading):
+                    body = await self._answer(order, record, plan, want)
+                    reading.of_body(body)
             return record, body
 
     @contextmanager
@@ -181,24 +164,10 @@ class Routing:
             record.outcome = _outcome(error)
             raise
         finally:
-            self._settle(record)
+            billing.settle(self.limiter, record)
             self.ledger.closed(record)
             if rights.captured:
                 self.captures.offer(record, request.body, rights.captured)
-
-    def _settle(self, record: Record) -> None:
-        """Tell the limiter what the request has really taken."""
-        if record.allowance is None:
-            return
-        begun, usage, made = record.first_byte_seconds is not None, record.usage, record.decision
-        tokens = usage.prompt_tokens + usage.completion_tokens
-        unknown = begun and not tokens  # who leaves early has had an answer all the same
-        self.limiter.settle(
-            record.allowance,
-            tokens=None if unknown else tokens,
-            usd=record.usd,
-            strong=begun and made is not None and self.catalogue.is_strong(made.tier),
-        )
 
     def _check_room(self, request: Request, weight: float) -> None:
         if not self.shares.has_room(request.caller.tenant, weight):
@@ -236,12 +205,14 @@ class Routing:
                 needs=needs,
                 before=_before(sitting),
             )
-        tier, reason = self._within_budget(choice, chosen.policy, record.allowance, catalogue, needs)
+        if catalogue.is_strong(choice[0], chosen.policy, rights):
+            choice = self._within_budget(choice, chosen.policy, record.allowance, catalogue, needs)
+        tier, reason = choice
         truncated = text.truncated or (scored.assessment is not None and scored.assessment.truncated)
         decision = Decision(new_id(), tier, tier, reason, chosen.policy, chosen.boundaries, scored, truncated)
         record.decision, record.wanted_for = decision, reason
         record.stages.decide = time.perf_counter() - started
-        return Plan(catalogue, decision, needs, sitting)
+        return Plan(catalogue, rights, decision, needs, sitting)
 
     def _within_budget(
         self,
@@ -251,13 +222,12 @@ class Routing:
         catalogue: Catalogue,
         needs: Needs,
     ) -> rule.Choice:
-        """The choice, or a cheaper one where the tenant's calls of the dearest tier are spent.
+        """The choice of the dearest tier, or a cheaper one where the tenant's calls of that are spent.
 
         Raises:
             Overloaded: They are, and the tenant would rather wait.
         """
-        strong = catalogue.is_strong(choice[0])
-        spent = allowance.spent(Kind.STRONG_CALLS) if allowance and strong else None
+        spent = allowance.spent(Kind.STRONG_CALLS) if allowance else None
         if allowance is None or spent is None:
             return choice
         cheaper = rule.within_budget(policy, choice[0], tiers=catalogue.tiers, needs=needs)
@@ -312,27 +282,25 @@ class Routing:
     def _order(
         self,
         request: Request,
+        record: Record,
         plan: Plan,
         ask: Callable[[Tier, Errand], Awaitable[Answer[A]]],
         *,
         stream: bool,
     ) -> Order[A]:
         decision, tiers = plan.decision, plan.catalogue.tiers
-        others: list[str] = []
-        if decision.reason is not Reason.OVERRIDE:
-            others = rule.alternatives(decision.policy, decision.tier, tiers=tiers, needs=plan.needs)
-        before = plan.sitting and plan.sitting.before
-        prefer = before.address if before else ""
-        tenant = request.caller.tenant
-        party = Party(tenant, plan.catalogue.rights(tenant).weight)
+        others = _stand_ins(plan, record.allowance)
+        party = Party(request.caller.tenant, plan.rights.weight)
         in_turn = [decision.tier, *others]
 
         def body_for(tier: Tier) -> bytes:
             return request.body.encode(tier.model, stream=stream)
 
-        def send(name: str) -> Awaitable[Answer[A]]:
-            instead = in_turn[in_turn.index(name) + 1 :]
-            return ask(tiers[name], Errand(body_for(tiers[name]), request.deadline, party, prefer, instead))
+        async def send(name: str) -> Answer[A]:
+            tier, instead = tiers[name], in_turn[in_turn.index(name) + 1 :]
+            errand = Errand(body_for(tier), request.deadline, party, plan.prefer, instead)
+            with billing.at_work(record, name):
+                return await ask(tier, errand)
 
         def size() -> int:
             return len(body_for(tiers[decision.tier]))
@@ -340,18 +308,21 @@ class Routing:
         return Order(decision.tier, others, decision.policy.when_cold, request.deadline, size, send)
 
 
+def _stand_ins(plan: Plan, allowance: Allowance | None) -> list[str]:
+    """Tiers that may answer in place of the decided one: none for a caller's own choice, and none that is spent."""
+    decision = plan.decision
+    if decision.reason is Reason.OVERRIDE:
+        return []
+    others = rule.alternatives(decision.policy, decision.tier, tiers=plan.catalogue.tiers, needs=plan.needs)
+    if others and allowance is not None and allowance.spent(Kind.STRONG_CALLS) is not None:
+        return [name for name in others if not plan.is_strong(name)]
+    return others
+
+
 def _before(sitting: Sitting | None) -> rule.Before | None:
     if sitting is None or sitting.before is None:
         return None
     return rule.Before(sitting.before.tier, sitting.conversation.same_turn)
-
-
-def _charge(record: Record, plan: Plan, reading: Reading) -> None:
-    usage = Usage(reading.prompt_tokens, reading.completion_tokens, reading.cached_tokens)
-    record.finish_reason, record.served_model = reading.finish_reason, reading.model
-    served = record.decision or plan.decision
-    tiers = plan.catalogue.tiers
-    record.charge(usage, tiers[served.tier], tiers[plan.decision.policy.tiers[-1]])
 
 
 def _outcome(error: BaseException) -> str:

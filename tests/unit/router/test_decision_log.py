@@ -81,6 +81,7 @@ async def test_a_decision_becomes_a_line_of_numbers_and_known_names(record: Reco
         "prompt_tokens": 70,
         "completion_tokens": 30,
         "cached_tokens": 20,
+        "tokens_estimated": False,
         "usd": 0.5,
         "strongest_usd": 2.0,
         "overhead_seconds": 0.015,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
 import orjson
 import pytest
 
-from fakes.catalogue import a_catalogue, a_policy
+from fakes.catalogue import a_catalogue, a_policy, a_tier
 from fakes.router import RouterOnFakes, a_request, router_on_fakes
 from fakes.served import over_http
+from fakes.upstream import DOWN, completion
 from fixtures.callers import body, fetch
 from steersman.router.model import Reason, Rights
 from steersman.router.quotas import DAY, HOUR, MINUTE, Kind, Quota, Quotas
@@ -86,6 +88,44 @@ async def test_who_leaves_before_the_end_has_used_the_estimate() -> None:
     assert await refused(lambda: router.decided(a_request(max_tokens=900))) == "TOKENS_PER_MINUTE"
 
 
+@pytest.mark.parametrize("items", [1, 2, 3], ids=["its beginning", "half", "all of the text"])
+async def test_who_leaves_before_the_usage_is_told_has_spent_money(items: int) -> None:
+    router = await router_with(MONEY)
+    stream = router.routing.stream(a_request(model="strong"))
+    for _ in range(items):
+        record, _ = await anext(stream)
+    await stream.aclose()
+    assert record.usage.estimated
+    assert record.usage.completion_tokens >= items
+    assert record.usd == pytest.approx(
+        a_tier(price=10.0).price.usd(record.usage.prompt_tokens, record.usage.completion_tokens)
+    )
+    assert await refused(lambda: answered(router)) == "USD_PER_DAY"
+
+
+async def test_who_leaves_while_an_engine_works_has_used_the_prompt() -> None:
+    router = await router_with(TOKENS, MONEY)
+    router.strong.hold_at = 0
+    asked = asyncio.create_task(router.routing.complete(a_request("x" * 3600, model="strong")))
+    await router.strong.gate.until(waiting=1)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert await refused(lambda: router.decided(a_request(max_tokens=200))) in {
+        "TOKENS_PER_MINUTE",
+        "USD_PER_DAY",
+    }
+
+
+async def test_an_engine_that_tells_no_usage_is_paid_for_by_an_estimate() -> None:
+    router = await router_with(MONEY)
+    router.strong.whole = completion("word " * 100, usage=None)
+    record, _ = await router.routing.complete(a_request(model="strong"))
+    assert record.usage.estimated
+    assert record.usage.completion_tokens == 125
+    assert record.usd > 0
+
+
 async def test_when_the_calls_of_the_dearest_tier_are_spent_its_queries_are_refused() -> None:
     router = await router_with(STRONG)
     router.hard()
@@ -105,6 +145,43 @@ async def test_or_go_to_a_cheaper_tier_where_the_tenant_would_rather_have_that()
 
 async def test_a_caller_who_names_the_dearest_tier_is_refused_when_its_calls_are_spent() -> None:
     router = await router_with(STRONG, weak_when_spent=True)
+    await answered(router, model="strong")
+    assert await refused(lambda: answered(router, model="strong")) == "STRONG_CALLS_PER_HOUR"
+
+
+@pytest.mark.parametrize("weak_when_spent", [True, False])
+async def test_the_dearest_tier_stands_in_for_nobody_when_its_calls_are_spent(
+    *, weak_when_spent: bool
+) -> None:
+    router = await router_with(STRONG, weak_when_spent=weak_when_spent)
+    router.hard()
+    await answered(router)
+    router.weak.error = DOWN
+    router.easy()
+    with pytest.raises(Unavailable):
+        await router.routing.complete(a_request("something else"))
+    assert len(router.strong.seen) == 1
+
+
+async def test_a_tier_that_is_the_dearest_of_a_policy_of_others_may_be_used_at_will() -> None:
+    frugal = a_policy("frugal", tiers=["tiny", "weak"], sticky=None)
+    rights = Rights(policies=frozenset({"auto"}), quotas=Quotas((STRONG,)))
+    catalogue = a_catalogue(
+        a_policy(sticky=None), frugal, tiers=[a_tier("tiny"), a_tier("weak"), a_tier("strong")]
+    )
+    router = await router_on_fakes(replace(catalogue, tenants={"default": rights}))
+    router.easy()
+    for model in ("auto", "auto", "weak", "weak"):
+        assert await answered(router, model=model) == "weak"
+
+
+async def test_a_tier_that_is_the_dearest_of_none_of_the_tenants_policies_goes_by_those_of_others() -> None:
+    frugal = a_policy("frugal", tiers=["tiny", "weak"], sticky=None)
+    rights = Rights(policies=frozenset({"frugal"}), quotas=Quotas((STRONG,)))
+    catalogue = a_catalogue(
+        a_policy(sticky=None), frugal, tiers=[a_tier("tiny"), a_tier("weak"), a_tier("strong")]
+    )
+    router = await router_on_fakes(replace(catalogue, default_policy="frugal", tenants={"default": rights}))
     await answered(router, model="strong")
     assert await refused(lambda: answered(router, model="strong")) == "STRONG_CALLS_PER_HOUR"
 
