@@ -14,6 +14,7 @@ _TYPES: Final = {
     Code.PERMISSION_DENIED: "invalid_request_error",
     Code.NOT_FOUND: "invalid_request_error",
     Code.TOO_LARGE: "invalid_request_error",
+    Code.TOO_SLOW: "invalid_request_error",
     Code.RESOURCE_EXHAUSTED: "rate_limit_error",
 }
 

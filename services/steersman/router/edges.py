@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from functools import partial
 from typing import Any, Final
 
@@ -12,7 +14,8 @@ from aiohttp import web
 from steersman.identity.shown import Shown
 from steersman.openai_api import errors as openai_errors
 from steersman.router import peers
-from steersman.runtime.errors import Error, InvalidRequest, TooLarge
+from steersman.runtime.deadline import Deadline
+from steersman.runtime.errors import Error, InvalidRequest, TooLarge, TooSlow
 
 JSON: Final = "application/json"
 
@@ -31,15 +34,19 @@ def shown_by_request(http: web.Request) -> Shown:
     return Shown(http.headers.get("Authorization"), partial(peers.of_request, http))
 
 
-async def body_of(http: web.Request) -> bytes:
+async def body_of(http: web.Request, deadline: Deadline) -> bytes:
     """The whole body of a request, however many pieces it comes in.
 
     Raises:
         TooLarge: It is larger than the application takes.
+        TooSlow: The deadline passes before all of it has come.
         InvalidRequest: It cannot be read.
     """
     try:
-        return await http.read()
+        async with asyncio.timeout(deadline.remaining):
+            return await http.read()
+    except TimeoutError:
+        raise TooSlow("the body has not come in time") from None
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge("the body is larger than this router takes") from None
     except web.RequestPayloadError:  # its chunks or its compression
@@ -63,4 +70,4 @@ def error_response(error: Error) -> web.Response:
 
 def retry_after(seconds: float) -> str:
     """The header's value, which knows whole seconds alone."""
-    return str(max(1, round(seconds)))
+    return str(max(1, math.ceil(seconds)))

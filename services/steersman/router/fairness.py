@@ -87,13 +87,19 @@ class FairShares:
         return True
 
     @contextmanager
-    def entered(self, tenant: str, weight: float) -> Iterator[None]:
-        """A request is in progress as long as the context lasts."""
+    def entered(self, tenant: str, weight: float, *, work: float = 1.0) -> Iterator[None]:
+        """A request is in progress as long as the context lasts.
+
+        Args:
+            tenant: Whose.
+            weight: The tenant's.
+            work: How much it counts for; 0 for one that is entered once more.
+        """
         standing = self._standing(tenant, weight)
         standing.running += 1
-        standing.work += 1
+        standing.work += work
         self.running += 1
-        self._work += 1
+        self._work += work
         try:
             yield
         finally:

@@ -47,7 +47,7 @@ def _of_quotas(allowance: Allowance) -> dict[str, str]:
         if (name := _LIMITS.get(quota.kind)) is not None:
             left = max(0.0, levels[quota.name])
             headers |= {
-                f"x-ratelimit-limit-{name}": f"{quota.amount:g}",
+                f"x-ratelimit-limit-{name}": str(int(quota.amount)),
                 f"x-ratelimit-remaining-{name}": str(int(left)),
                 f"x-ratelimit-reset-{name}": f"{wait_for(quota, left, quota.amount):.3f}s",
             }

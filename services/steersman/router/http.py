@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ from steersman.router.model import Caller
 from steersman.router.routing import Request, Routing
 from steersman.router.sessions import checked_session_id
 from steersman.runtime import telemetry
-from steersman.runtime.deadline import Deadline
+from steersman.runtime.deadline import UNREAD_SECONDS, Deadline
 from steersman.runtime.errors import Error, InvalidRequest
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 _LONGEST_PATH = 100
 _CALLER_HAS_LEFT = 499
 """What is counted where no status could be told, as nginx does."""
+_LAST_SECONDS = 1.0
+"""How long an error may take to be read when the deadline has passed."""
 THRESHOLD_HEADER = "x-steersman-threshold"
 """Request header with a threshold to use instead of the policy's."""
 SESSION_HEADER = "x-steersman-session-id"
@@ -133,9 +135,10 @@ class HttpApi:
 
     async def _answered(self, http: web.Request, received_at: float, span: Span) -> web.StreamResponse:
         """The response, whatever happens, unless the caller leaves."""
-        events = _Events(http)
+        deadline = Deadline.after(self.default_timeout)
+        events = _Events(http, deadline)
         try:
-            request = await self._request(http, received_at)
+            request = await self._request(http, received_at, deadline)
             if request.body.stream:
                 return await self._stream(request, events)
             record, answer = await self.routing.complete(request)
@@ -157,15 +160,16 @@ class HttpApi:
         caller, catalogue = await self._caller(http), self.routing.catalogue
         return model_names(catalogue, catalogue.rights(caller.tenant))
 
-    async def _request(self, http: web.Request, received_at: float) -> Request:
+    async def _request(self, http: web.Request, received_at: float, deadline: Deadline) -> Request:
         caller = await self._caller(http)  # before anything of the body is read
-        self.routing.refuse_early(caller)
-        chat = body.parse(await body_of(http), max_messages=self.max_messages)
+        with self.routing.reading(caller):
+            raw = await body_of(http, deadline)
+        chat = body.parse(raw, max_messages=self.max_messages)
         return Request(
             caller=caller,
             model=chat.model,
             body=chat,
-            deadline=Deadline.after(self.default_timeout),
+            deadline=deadline,
             threshold=_threshold(http.headers.get(THRESHOLD_HEADER)),
             session_id=checked_session_id(http.headers.get(SESSION_HEADER, ""), field=SESSION_HEADER),
             received_at=received_at,
@@ -183,9 +187,13 @@ class HttpApi:
 
 @dataclass(slots=True)
 class _Events:
-    """A stream of server-sent events, which begins with the first of them."""
+    """A stream of server-sent events, which begins with the first of them.
+
+    A caller that does not read it is taken for gone: its own time would otherwise never end.
+    """
 
     http: web.Request
+    deadline: Deadline
     response: web.StreamResponse | None = None
 
     async def send(self, record: Record, chunks: Sequence[bytes]) -> None:
@@ -197,7 +205,7 @@ class _Events:
             await response.prepare(self.http)
             self.response = response
         if chunks:
-            await self.response.write(b"".join([b"data: %b\n\n" % chunk for chunk in chunks]))
+            await self._read(self.response.write(b"".join(map(_event, chunks))))
 
     async def done(self) -> web.StreamResponse:
         """End a stream that is complete."""
@@ -212,9 +220,30 @@ class _Events:
         return await self._end(self.response, orjson.dumps({"error": openai_errors.to_object(error)}))
 
     async def _end(self, response: web.StreamResponse, last: bytes) -> web.StreamResponse:
-        await response.write(b"data: %b\n\n" % last)
-        await response.write_eof()
+        await self._read(response.write(_event(last)))
+        await self._read(response.write_eof())
         return response
+
+    async def _read(self, written: Awaitable[None]) -> None:
+        """Wait until the caller has taken what is written, or nearly.
+
+        Raises:
+            ConnectionResetError: It does not.
+        """
+        try:
+            async with asyncio.timeout(min(UNREAD_SECONDS, max(_LAST_SECONDS, self.deadline.remaining))):
+                await written
+        except TimeoutError:
+            if self.http.transport is not None:
+                self.http.transport.abort()
+            raise ConnectionResetError("the caller does not read") from None
+
+
+def _event(data: bytes) -> bytes:
+    """A server-sent event; each line of its data is one of the event's."""
+    if b"\n" in data:
+        data = data.replace(b"\n", b"\ndata: ")
+    return b"data: %b\n\n" % data
 
 
 def _not_found(message: str, code: str, param: str | None) -> web.Response:

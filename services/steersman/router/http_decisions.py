@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -17,9 +17,13 @@ from steersman.router.decision_log import facts
 from steersman.router.decisions import Decisions
 from steersman.router.edges import body_of, error_response, json_response, shown_by_request
 from steersman.router.ids import made_at
+from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import Error, InvalidRequest
 
 log = logging.getLogger(__name__)
+
+_BODY_SECONDS: Final = 10.0
+"""How long a body may take to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class DecisionHandlers:
     async def feedback(self, http: web.Request) -> web.Response:
         """How good the answer was."""
         caller = await self.callers.identify(shown_by_request(http))
-        decision_id, quality = _feedback(await body_of(http))
+        decision_id, quality = _feedback(await body_of(http, Deadline.after(_BODY_SECONDS)))
         await self.decisions.rate(decision_id, quality, caller=caller)
         return json_response({"object": "feedback", "id": decision_id, "quality": quality})
 

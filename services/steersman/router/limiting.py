@@ -250,7 +250,7 @@ class Limiter:
         seconds = wait_for(quota, purse.left(short, now), claim or _LEAST_USD)
         at_once = quota.kind is Kind.RUNNING
         return Overloaded(
-            f"the tenant's {quota.name} of {quota.amount:g} are {'in progress' if at_once else 'used up'}",
+            f"the tenant's {quota.name} of {quota.amount:.15g} are {'in progress' if at_once else 'used up'}",
             reason=quota.name.upper(),
             retry_after_seconds=max(seconds, _SOONEST_SECONDS),
         )

@@ -111,6 +111,19 @@ class Routing:
         self.ledger.closed(Record(caller, outcome=ROUTER_FULL))
         raise full()
 
+    @contextmanager
+    def reading(self, caller: Caller) -> Iterator[None]:
+        """A caller's request is being read as long as the context lasts, and has its slot already.
+
+        Raises:
+            Overloaded: As for `refuse_early`.
+        """
+        self.refuse_early(caller)
+        weight = self.catalogue.rights(caller.tenant).weight
+        with self.shares.entered(caller.tenant, weight, work=0.0), self.demand.of_router() as want:
+            want.runs()
+            yield
+
     async def route(self, request: Request) -> Record:
         """Decide which tier should answer, and call none."""
         with self._admitted(request) as record:

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Final, Self
 
+UNREAD_SECONDS: Final = 30.0
+"""How long a caller may leave unread what it is sent; after that it counts as gone."""
 EARLY: Final = 0.002
 """How early a timer may fire, in seconds: event loops count in whole milliseconds, and round."""
 

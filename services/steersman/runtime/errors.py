@@ -7,6 +7,7 @@
     ├── Forbidden           the caller is known, and may not
     ├── NotFound            there is nothing of this id that the caller may see
     ├── TooLarge            it is over a documented limit
+    ├── TooSlow             its body does not come in time
     ├── Overloaded          refused for now; says when to come back
     ├── Unavailable         what would answer cannot be reached
     ├── DeadlineExceeded    the caller's or an attempt's time ran out
@@ -35,6 +36,7 @@ class Code(Enum):
     PERMISSION_DENIED = auto()
     NOT_FOUND = auto()
     TOO_LARGE = auto()
+    TOO_SLOW = auto()
     RESOURCE_EXHAUSTED = auto()
     UNAVAILABLE = auto()
     DEADLINE_EXCEEDED = auto()
@@ -49,6 +51,7 @@ HTTP_STATUS: Final = {
     Code.PERMISSION_DENIED: 403,
     Code.NOT_FOUND: 404,
     Code.TOO_LARGE: 413,
+    Code.TOO_SLOW: 408,
     Code.RESOURCE_EXHAUSTED: 429,
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
@@ -132,6 +135,13 @@ class TooLarge(Error):
 
     code = Code.TOO_LARGE
     default_reason = "REQUEST_TOO_LARGE"
+
+
+class TooSlow(Error):
+    """The request does not come in time."""
+
+    code = Code.TOO_SLOW
+    default_reason = "REQUEST_TIMEOUT"
 
 
 class _Temporary(Error):

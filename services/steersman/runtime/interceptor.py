@@ -19,6 +19,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from steersman.runtime import rpc_errors, telemetry
 from steersman.runtime.client_names import ClientNames
+from steersman.runtime.deadline import UNREAD_SECONDS
 from steersman.runtime.errors import Error, InvalidRequest
 from steersman.runtime.metrics import ProcessMetrics
 
@@ -28,6 +29,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Unary = Callable[[Any, _Context], Awaitable[Any]]
 _Stream = Callable[[Any, _Context], AsyncIterator[Any]]
+_Writing = Callable[[Any, _Context], Awaitable[None]]
 
 
 class EdgeInterceptor(grpc.aio.ServerInterceptor):
@@ -81,6 +83,20 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         return handler
 
 
+async def _read(written: Awaitable[None]) -> None:
+    """Wait until the caller has taken what is written, or nearly.
+
+    Raises:
+        asyncio.CancelledError: It does not, and counts as gone. To tell it so would have to wait for the same.
+    """
+    try:
+        async with asyncio.timeout(UNREAD_SECONDS):
+            await written
+    except TimeoutError:
+        log.info("a caller does not read what it asked for")
+        raise asyncio.CancelledError from None
+
+
 class _Undecodable:
     """Stands for a request whose bytes are no message; gRPC alone would answer UNKNOWN."""
 
@@ -123,8 +139,8 @@ class _Edge:
 
         return handled
 
-    def stream(self, handle: _Stream) -> _Stream:
-        async def handled(request: Any, context: _Context) -> AsyncIterator[Any]:
+    def stream(self, handle: _Stream) -> _Writing:
+        async def handled(request: Any, context: _Context) -> None:
             started = time.perf_counter()
             span = self._begin(context)
             code = grpc.StatusCode.OK
@@ -132,7 +148,7 @@ class _Edge:
             try:
                 self._check(request, context)
                 async for response in responses:
-                    yield response
+                    await _read(context.write(response))
             except BaseException as error:  # noqa: BLE001 - the edge: every outcome is counted, then told or raised
                 code = self._code(error)
                 await self._abort(context, span, error)

@@ -131,6 +131,7 @@ def test_what_is_malformed_names_its_field(error: Error) -> None:
     [
         (Code.INVALID_ARGUMENT, 400),
         (Code.TOO_LARGE, 413),
+        (Code.TOO_SLOW, 408),
         (Code.RESOURCE_EXHAUSTED, 429),
         (Code.UNAVAILABLE, 503),
         (Code.DEADLINE_EXCEEDED, 504),

@@ -14,6 +14,8 @@ from fakes.router import RouterOnFakes, router_on_fakes
 from fakes.served import OverHttp, events, over_http
 from fakes.upstream import DOWN, FULL, NO, USAGE, chunk, hello, usage_chunk
 from fixtures.callers import body, fetch
+from steersman.openai_api.sse import EventParser
+from steersman.router.edges import retry_after
 from steersman.runtime.errors import (
     BrokenOff,
     DeadlineExceeded,
@@ -270,3 +272,17 @@ async def test_a_router_is_ready_without_what_it_can_do_without_and_says_so(serv
 
 def test_the_first_chunk_of_the_fakes_is_what_these_tests_count_on() -> None:
     assert CHUNKS[0] == chunk("Hello")
+
+
+async def test_an_event_of_several_lines_stays_one_event(served: OverHttp, router: RouterOnFakes) -> None:
+    indented = orjson.dumps(orjson.loads(chunk("Hello")), option=orjson.OPT_INDENT_2)
+    router.weak.pieces = [[indented], [chunk(finish_reason="stop")]]
+    answer = await served.ask(stream=True)
+    parser = EventParser(max_event_bytes=10_000)
+    assert parser.feed(answer.body)[0] == indented
+    assert parser.done
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.1, "1"), (1.4, "2"), (2.0, "2")])
+def test_nobody_is_told_to_come_back_too_early(seconds: float, told: str) -> None:
+    assert retry_after(seconds) == told

@@ -9,10 +9,10 @@ from contextlib import AsyncExitStack, suppress
 import aiohttp
 import pytest
 
-from fakes.router import RouterOnFakes
+from fakes.router import RouterOnFakes, router_on_fakes
 from fakes.served import OverHttp, events, over_http
-from fakes.upstream import hello
-from fixtures.callers import fetch, until
+from fakes.upstream import chunk, hello
+from fixtures.callers import body, fetch, until
 from steersman.router.accounting import Record
 from steersman.runtime.errors import BrokenOff, Error
 
@@ -122,3 +122,44 @@ async def test_a_body_that_cannot_be_read_is_the_callers_fault(
     assert status == b"400"
     assert not failures(caplog)
     assert set(served.statuses) <= {400}
+
+
+async def connected(served: OverHttp, sent: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which the beginning of a chat completion was sent, after its request line."""
+    host, port = served.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" + sent)
+    await writer.drain()
+    return reader, writer
+
+
+async def test_a_body_that_does_not_come_in_time_is_refused_and_has_a_slot_until_then() -> None:
+    router = await router_on_fakes(max_in_flight=1)
+    async with over_http(router, seconds=0.5) as served:
+        reader, writer = await connected(served, b"Content-Length: 100\r\n\r\n{")
+
+        async def read() -> bool:
+            return router.routing.shares.running == 1
+
+        await until(read, seconds=5, pause=0.005)
+        assert (await served.ask()).status == 429
+        status = (await asyncio.wait_for(reader.readline(), 5)).split()[1]
+        assert status == b"408"
+        assert (await served.ask()).status == 200
+        writer.close()
+        await writer.wait_closed()
+    assert router.idle
+
+
+async def test_a_caller_that_does_not_read_its_stream_is_left_when_its_time_is_over(
+    router: RouterOnFakes,
+) -> None:
+    router.weak.pieces = [[chunk("x" * 1_000_000)] for _ in range(100)]
+    async with over_http(router, seconds=0.5) as served:
+        data = body(stream=True)
+        reader, writer = await connected(served, b"Content-Length: %d\r\n\r\n%b" % (len(data), data))
+        reader._transport.pause_reading()  # type: ignore[attr-defined]  # the caller reads nothing at all
+        await counted(served)
+        assert served.statuses == [499]
+        assert router.idle
+        writer.transport.abort()

@@ -197,3 +197,10 @@ async def test_over_http_it_is_429_with_the_quotas_name_and_openais_headers() ->
     assert int(answers[2].headers["Retry-After"]) >= 1
     error = orjson.loads(answers[2].body)["error"]
     assert (error["type"], error["code"]) == ("rate_limit_error", "requests_per_minute")
+
+
+async def test_large_quotas_are_told_in_full() -> None:
+    router = await router_with(replace(TOKENS, amount=2_000_000.0))
+    async with over_http(router) as served:
+        answer = await served.ask()
+    assert answer.headers["x-ratelimit-limit-tokens"] == "2000000"

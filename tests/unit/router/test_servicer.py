@@ -15,8 +15,8 @@ import pytest
 
 from fakes.router import RouterOnFakes
 from fakes.served import over_grpc
-from fakes.upstream import DOWN, FULL, NO, completion, hello, usage_chunk
-from fixtures.callers import Caller, RichError, body, calling, conversation, failure, responses, texts
+from fakes.upstream import DOWN, FULL, NO, chunk, completion, hello, usage_chunk
+from fixtures.callers import Caller, RichError, body, calling, conversation, failure, responses, texts, until
 from steersman.api.v1 import chat_pb2, decision_pb2, router_service_pb2 as pb
 from steersman.runtime import rpc_errors
 from steersman.runtime.errors import (
@@ -357,3 +357,19 @@ async def test_a_stream_in_progress_is_finished_when_the_server_goes(router: Rou
         assert "".join(each.text for each in (first, *rest)) == "Hello there!"
         assert rest[-1].HasField("summary")
         await leaving
+
+
+async def test_a_caller_that_does_not_read_its_stream_counts_as_gone(
+    caller: Caller, router: RouterOnFakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steersman.runtime.interceptor.UNREAD_SECONDS", 0.2)
+    router.weak.pieces = [[chunk("x" * 500_000)] for _ in range(100)]
+    call = caller.chat(seconds=60)
+    await call.read()
+
+    async def closed() -> bool:
+        return router.ledger.outcomes == ["CANCELLED"]
+
+    await until(closed, seconds=5, pause=0.005)
+    assert router.idle
+    call.cancel()

@@ -22,6 +22,7 @@ EXAMPLES: list[Error] = [
     errors.Forbidden("not you", reason="NOT_YOURS"),
     errors.NotFound("nothing there", reason="DECISION_NOT_FOUND"),
     errors.TooLarge("too much"),
+    errors.TooSlow("too late to begin with"),
     errors.Overloaded("full", reason="QUEUE_FULL", retry_after_seconds=2.5),
     errors.Unavailable("away", reason="ENGINE_UNREACHABLE", retry_after_seconds=7),
     errors.DeadlineExceeded("too late"),
@@ -56,7 +57,7 @@ def test_reasons_are_constants_by_googles_rules(error: Error) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [example for example in EXAMPLES if not isinstance(example, errors.UnknownModel)],
+    [example for example in EXAMPLES if not isinstance(example, errors.UnknownModel | errors.TooSlow)],
     ids=lambda error: type(error).__name__,
 )
 def test_an_error_comes_back_over_the_wire_as_what_it_was(error: Error) -> None:
