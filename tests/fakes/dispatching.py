@@ -13,9 +13,10 @@ from fakes.clock import FakeClock
 from fakes.router import a_fleet
 from fakes.upstream import FakeUpstream
 from steersman.router.attempt import Errand
-from steersman.router.dispatch import Answer, Dispatcher, Patience, Pieces
+from steersman.router.dispatch import Answer, Dispatcher, Pieces
 from steersman.router.fleet import Member
 from steersman.router.ports import Upstream
+from steersman.router.prospects import Patience
 from steersman.router.retry import RetryBudget
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import Error

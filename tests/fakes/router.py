@@ -24,13 +24,14 @@ from steersman.router.accounting import Ledgers, Record
 from steersman.router.decisions import Decisions, Feedback
 from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
-from steersman.router.dispatch import Dispatcher, Patience
+from steersman.router.dispatch import Dispatcher
 from steersman.router.fairness import FairShares
 from steersman.router.fleet import Fleet
 from steersman.router.limiting import Limiter, LocalQuotas
 from steersman.router.model import Assessment, Caller, Catalogue, Decision, Session
 from steersman.router.normalise import Limits
 from steersman.router.ports import Upstream
+from steersman.router.prospects import Patience
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Request, Routing
 from steersman.router.scoring import Key, Scorer

@@ -28,7 +28,7 @@ from steersman.router.decisions import Decisions
 from steersman.router.delivery import Delivery
 from steersman.router.demand import Demand
 from steersman.router.demand_servicer import DemandServicer
-from steersman.router.dispatch import Dispatcher, Patience
+from steersman.router.dispatch import Dispatcher
 from steersman.router.fairness import FairShares
 from steersman.router.fleet import Fleet
 from steersman.router.http_decisions import DecisionHandlers
@@ -43,6 +43,7 @@ from steersman.router.normalise import Limits
 from steersman.router.policy_servicer import PolicyServicer
 from steersman.router.policy_sources import PolicySources
 from steersman.router.ports import LineSink, Upstream
+from steersman.router.prospects import Patience
 from steersman.router.retry import RetryBudget
 from steersman.router.routing import Routing
 from steersman.router.scoring import Key, Scorer

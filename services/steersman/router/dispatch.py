@@ -2,11 +2,6 @@
 
 A retry is made before the first byte only, on another address, within the caller's deadline and a budget. After the
 first byte a failure is the stream's failure: it ends with a typed error.
-
-An attempt that has not begun is given up early where somebody else could still answer in time and the budget pays for
-asking: when the address has fallen silent, and, where it never says how it is, when half of the caller's time is gone
-without a first byte. An answer that is not streamed tells nothing by being late, so only silence counts for it. A pod
-that says how busy it is, is waited for: it would be a long prompt that is lost. So it is without a place to go to.
 """
 
 from __future__ import annotations
@@ -14,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -23,36 +18,15 @@ from steersman.router.attempt import Errand, attempt, empty, next_piece, timed_o
 from steersman.router.fleet import Fleet, Member
 from steersman.router.model import Tier
 from steersman.router.ports import Upstream
+from steersman.router.prospects import Patience, Prospects
 from steersman.router.refusals import Refusals
 from steersman.router.retry import RetryBudget
-from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import DeadlineExceeded, Error, Overloaded, Unavailable
 
 log = logging.getLogger(__name__)
 
 _ELSEWHERE: Final = (Unavailable, Overloaded, DeadlineExceeded)
 """What another address may do better."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long an attempt may take.
-
-    Args:
-        first_byte: Seconds until a stream begins.
-        whole: Seconds until an answer that is not streamed has come.
-        idle: Seconds between two pieces of a stream.
-        attempts: Attempts on one tier, the first one included.
-        part: Of the time that the caller leaves, what a stream may take to begin where somebody else could answer too.
-        earliest: Seconds that it has all the same.
-    """
-
-    first_byte: float = 30.0
-    whole: float = 120.0
-    idle: float = 30.0
-    attempts: int = 3
-    part: float = 0.5
-    earliest: float = 1.0
 
 
 Pieces = AsyncGenerator[Sequence[bytes], None]
@@ -138,7 +112,7 @@ class Dispatcher:
         return member
 
     def _again(self, tier: Tier, errand: Errand, error: Error) -> bool:
-        others = self._others(tier, errand.tried) and not errand.deadline.passed
+        others = self._prospects(tier, errand).others(errand.tried) and not errand.deadline.passed
         may = others and (errand.paid or self.budget.spend())
         errand.paid = False
         log.info("attempt failed", extra={"tier": tier.name, "reason": error.reason, "again": may})
@@ -146,48 +120,16 @@ class Dispatcher:
             self.on_retry(tier.name, error.reason)
         return may
 
-    def _others(self, tier: Tier, tried: Collection[str]) -> bool:
-        """Whether the tier has an address that may be tried yet."""
-        return len(tried) < self.patience.attempts and self._answers(tier.name, but=tried)
-
-    def _answers(self, name: str, *, but: Collection[str] = ()) -> bool:
-        """Whether a tier has an address that should answer."""
-        fleet = self.fleets.get(name)
-        return fleet is not None and any(
-            member.address not in but and member.breaker.ready and not fleet.is_silent(member)
-            for member in fleet.members
-        )
-
-    def _pays(self, tier: Tier, member: Member[Upstream], errand: Errand) -> bool:
-        """Whether the attempt on this member is to be given up, since another one can be made; that one is paid then.
-
-        It is paid here, and not when it is made: what is given up for nothing would have been better kept.
-        """
-        elsewhere = self._others(tier, {*errand.tried, member.address}) or any(
-            map(self._answers, errand.instead)
-        )
-        errand.paid = elsewhere and not errand.deadline.passed and self.budget.spend()
-        return errand.paid
-
-    def _giving_up(
-        self, limit: asyncio.Timeout, tier: Tier, member: Member[Upstream], errand: Errand
-    ) -> Callable[[], None]:
-        """To be called when the wait for an attempt's first byte looks hopeless; `limit` is then brought forward."""
-        loop = asyncio.get_running_loop()
-
-        def give_up() -> None:
-            if not errand.paid and not limit.expired() and self._pays(tier, member, errand):
-                limit.reschedule(loop.time())
-
-        return give_up
+    def _prospects(self, tier: Tier, errand: Errand) -> Prospects:
+        return Prospects(self.fleets, self.patience, self.budget, tier.name, errand)
 
     async def _whole(self, tier: Tier, member: Member[Upstream], errand: Errand) -> bytes:
         """One attempt at an answer that is not streamed."""
-        deadline = errand.deadline
+        deadline, prospects = errand.deadline, self._prospects(tier, errand)
         with attempt(tier, member) as (upstream, headers):
             try:
                 async with asyncio.timeout(min(self.patience.whole, deadline.remaining)) as limit:
-                    with member.awaited(self._giving_up(limit, tier, member, errand)):
+                    with prospects.unless_silent(limit, member):
                         body = await upstream.complete(errand.dispatch(headers))
             except TimeoutError:
                 raise timed_out(deadline, begun=False) from None
@@ -220,34 +162,15 @@ class Dispatcher:
     async def _first(
         self, pieces: Pieces, tier: Tier, member: Member[Upstream], errand: Errand
     ) -> Sequence[bytes]:
-        deadline = errand.deadline
+        deadline, prospects = errand.deadline, self._prospects(tier, errand)
         try:
             async with asyncio.timeout(min(self.patience.first_byte, deadline.remaining)) as limit:
-                give_up = self._giving_up(limit, tier, member, errand)
-                with member.awaited(give_up), self._unless_vouched(give_up, tier, member, deadline):
+                with prospects.unless_late(limit, member):
                     return await anext(pieces)
         except TimeoutError:
             raise timed_out(deadline, begun=False) from None
         except StopAsyncIteration:
             raise empty() from None
-
-    @contextmanager
-    def _unless_vouched(
-        self, give_up: Callable[[], None], tier: Tier, member: Member[Upstream], deadline: Deadline
-    ) -> Iterator[None]:
-        """Have a stream given up that begins late, unless its address says how it is."""
-        fleet = self.fleets.get(tier.name)
-
-        def late() -> None:
-            if fleet is None or not fleet.vouches(member):
-                give_up()
-
-        early = max(self.patience.earliest, self.patience.part * deadline.remaining)
-        timer = asyncio.get_running_loop().call_later(early, late)
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 async def _resumed(first: Sequence[bytes], rest: Pieces) -> Pieces:

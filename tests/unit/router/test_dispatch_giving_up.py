@@ -10,8 +10,8 @@ from fakes.clock import FakeClock
 from fakes.dispatching import SHORT, TIER, Dispatching, dispatching
 from fakes.router import a_request, router_on_fakes
 from fakes.upstream import FakeUpstream, hello
-from steersman.router.dispatch import Patience
 from steersman.router.ports import Load
+from steersman.router.prospects import Patience
 from steersman.router.retry import RetryBudget
 from steersman.runtime.errors import DeadlineExceeded, Error, Overloaded, Unavailable
 

@@ -9,8 +9,8 @@ import pytest
 from fakes.catalogue import a_catalogue, a_policy, a_tier
 from fakes.router import RouterOnFakes, a_request, router_on_fakes
 from fakes.upstream import DOWN, FULL, NO, USAGE, chunk, hello
-from steersman.router.dispatch import Patience
 from steersman.router.model import Reason
+from steersman.router.prospects import Patience
 from steersman.router.retry import RetryBudget
 from steersman.runtime.errors import (
     BrokenOff,
