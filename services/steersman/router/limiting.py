@@ -15,8 +15,9 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
+from steersman.router.holdings import Use
 from steersman.router.ports import QuotaStore, StoreUnavailable
 from steersman.router.purse import ASK_AGAIN_SECONDS, Allowance, Claims, Purse
 from steersman.router.quotas import LEASE, Ask, Bucket, Kind, Quota, Quotas, Taken, take, wait_for
@@ -50,19 +51,26 @@ class LocalQuotas:
         return taken
 
 
+class _Waiting(NamedTuple):
+    """A request that waits; what it claims goes by the quotas that are in force when it is let in."""
+
+    tokens: int
+    allowed: asyncio.Future[Allowance]
+
+
 @dataclass(slots=True)
 class _Desk:
     """Where a tenant's requests wait that cannot be let in by what is in hand."""
 
     purse: Purse
-    waiting: deque[tuple[Claims, asyncio.Future[Allowance]]] = field(default_factory=deque)
+    waiting: deque[_Waiting] = field(default_factory=deque)
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     serving: asyncio.Task[None] | None = None
 
     @property
     def claims(self) -> list[Claims]:
         """What is waited for."""
-        return [claims for claims, allowed in self.waiting if not allowed.done()]
+        return [self.purse.claims(each.tokens) for each in self.waiting if not each.allowed.done()]
 
     @property
     def idle(self) -> bool:
@@ -136,7 +144,7 @@ class Limiter:
             return purse.draw(claims, now)
         if (short := purse.short(claims, now)) is not None:
             raise self._refusal(purse, short, now, claims[short])
-        return await self._asked(desk, claims)
+        return await self._asked(desk, tokens)
 
     def refuse(self, short: int, allowance: Allowance) -> Overloaded:
         """The error for a request that cannot have one of what a quota allows.
@@ -157,7 +165,7 @@ class Limiter:
             strong: Whether the dearest tier answered.
         """
         purse = allowance.purse
-        purse.settle(tokens=tokens - allowance.tokens, usd=usd, strong=strong)
+        purse.settle(Use(tokens - allowance.tokens, usd, strong))
         if purse.news:
             self._has_news_of(purse.tenant)
 
@@ -197,10 +205,10 @@ class Limiter:
             found.purse.adopt(quotas)
         return found
 
-    async def _asked(self, desk: _Desk, claims: Claims) -> Allowance:
+    async def _asked(self, desk: _Desk, tokens: int) -> Allowance:
         """What the store lets a request in with, which is asked for together with all that wait."""
         allowed: asyncio.Future[Allowance] = asyncio.get_running_loop().create_future()
-        desk.waiting.append((claims, allowed))
+        desk.waiting.append(_Waiting(tokens, allowed))
         if desk.serving is None:
             desk.serving = asyncio.create_task(self._serve(desk), name="asking for quotas")
         try:
@@ -219,21 +227,22 @@ class Limiter:
                 self._answer(desk, self._clock())
         finally:
             desk.serving = None
-            for _, allowed in desk.waiting:  # nobody, unless this has failed
-                allowed.cancel()
+            for each in desk.waiting:  # nobody, unless this has failed
+                each.allowed.cancel()
 
     def _answer(self, desk: _Desk, now: float) -> None:
         """Let in or refuse who waits, in order, as far as can be told; of the others the first is asked for next."""
-        later = deque[tuple[Claims, asyncio.Future[Allowance]]]()
-        for claims, allowed in desk.waiting:
-            if allowed.done():
+        later, purse = deque[_Waiting](), desk.purse
+        for each in desk.waiting:
+            if each.allowed.done():
                 continue
-            if (short := desk.purse.short(claims, now)) is not None:
-                allowed.set_exception(self._refusal(desk.purse, short, now, claims[short]))
-            elif desk.purse.holds(claims):
-                allowed.set_result(desk.purse.draw(claims, now))
+            claims = purse.claims(each.tokens)
+            if (short := purse.short(claims, now)) is not None:
+                each.allowed.set_exception(self._refusal(purse, short, now, claims[short]))
+            elif purse.holds(claims):
+                each.allowed.set_result(purse.draw(claims, now))
             else:
-                later.append((claims, allowed))
+                later.append(each)
         desk.waiting = later
 
     async def _ask(self, purse: Purse, asks: tuple[Ask, ...]) -> None:

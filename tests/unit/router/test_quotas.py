@@ -278,6 +278,21 @@ async def test_slots_go_by_a_new_limit_while_requests_go_on() -> None:
     await desk.refusal(wider)
 
 
+async def test_who_waits_while_quotas_change_is_let_in_by_the_new_ones() -> None:
+    desk = Desk()
+    desk.store.answers.close()
+    before = asyncio.create_task(desk.admit(REQUESTS))
+    await desk.store.answers.until(waiting=1)
+    after = asyncio.create_task(desk.admit(TOKENS, RUNNING, REQUESTS))
+    desk.store.answers.open()
+    for admitted in (before, after):
+        assert set((await admitted).levels) == {
+            "tokens_per_minute",
+            "requests_per_minute",
+            "concurrent_requests",
+        }
+
+
 async def test_leaving_gives_everything_back() -> None:
     desk = Desk()
     many = Quota("requests_per_minute", Kind.REQUESTS, 6400.0, HOUR)
