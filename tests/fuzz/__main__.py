@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -38,11 +39,12 @@ async def run(given: argparse.Namespace, console: Console) -> list[Report]:
     with Progress(*columns, console=console) as progress:
         for target in targets:
             part = target.weight / whole
-            task = progress.add_task(target.name, total=round(given.cases * part))
+            cases = math.ceil(given.cases * part)
+            task = progress.add_task(target.name, total=cases)
             reports.append(
                 await fuzz(
                     target,
-                    cases=round(given.cases * part),
+                    cases=cases,
                     seed=given.seed,
                     seconds=given.seconds * part,
                     on_progress=partial(progress.advance, task),
