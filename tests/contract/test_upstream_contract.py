@@ -277,6 +277,13 @@ class TestBackend(TroubledUpstreamContract):
             await upstream.close()
         assert told.value.reason == "BACKEND_GARBAGE"
 
+    async def test_a_load_report_that_is_no_message_is_none(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.CRITICAL, "grpc")  # which logs a traceback
+        async with says("steersman.api.v1.BackendService/GetLoad", GARBAGE, streams=False) as address:
+            upstream = await BackendUpstream.connect(address)
+            assert await upstream.load() is None
+            await upstream.close()
+
     async def test_a_backend_that_is_killed_breaks_off_its_answers(self) -> None:
         async with fake_backend() as backend:
             backend.upstream.hold_at = 1

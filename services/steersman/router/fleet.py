@@ -157,8 +157,8 @@ class Fleet(Generic[C]):
         return hangs and any(not each.missed for each in self._members.values() if each.load is not None)
 
     def vouches(self, member: Member[C]) -> bool:
-        """Whether a member has said how busy it is when it was last asked: what takes long there is being done."""
-        return member.load is not None and not member.missed
+        """Whether a member has said lately how busy it is: what takes long there is being done."""
+        return self._load(member) is not None and not member.missed
 
     def tell_silence(self) -> None:
         """Have those know it that wait for a member which is silent."""
@@ -234,10 +234,12 @@ class Fleet(Generic[C]):
         await self._close_retired(lambda _: True)
 
     async def _close_retired(self, which: Callable[[Member[C]], bool]) -> None:
-        ending = [member for member in self._retired if which(member)]
-        self._retired = [member for member in self._retired if member not in ending]
-        for member in ending:
+        for member in list(filter(which, self._retired)):
             await member.client.close()
+            if (
+                member in self._retired
+            ):  # only now: who is cut off in between leaves the others to the next one
+                self._retired.remove(member)
 
 
 def _near(ready: Sequence[Member[C]], address: str) -> Member[C] | None:

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from steersman.router.fleet import SOON_SECONDS, Fleet, Member
 from steersman.router.model import UpstreamSpec
-from steersman.router.ports import Upstream
+from steersman.router.ports import Load, Upstream
 from steersman.router.waiting import WaitingRoom
 from steersman.runtime.breaker import Breaker
 
@@ -61,17 +61,30 @@ class Upstreams:
 
         A fleet whose upstream has not changed stays; one that has no place any more is closed when its last request
         has ended.
+
+        Raises:
+            OSError: One of them cannot be made, as without a file that its upstream names; then all stay as they are.
         """
-        for name, spec in specs.items():
-            if self._specs.get(name) == spec:
-                continue
-            fleet = self.make(spec)
-            await fleet.refresh()
-            self._leave(name)
-            self.fleets[name], self._specs[name] = fleet, spec
-            self.room.found(name, len(fleet.members))
+        made = await self._made({name: spec for name, spec in specs.items() if self._specs.get(name) != spec})
         for name in set(self.fleets) - set(specs):
             self._leave(name)
+        for name, fleet in made.items():
+            self._leave(name)
+            self.fleets[name], self._specs[name] = fleet, specs[name]
+            self.room.found(name, len(fleet.members))
+
+    async def _made(self, specs: Mapping[str, UpstreamSpec]) -> dict[str, Fleet[Upstream]]:
+        """New fleets, whose addresses have been looked for: all of them, or none."""
+        fleets: dict[str, Fleet[Upstream]] = {}
+        try:
+            for name, spec in specs.items():
+                fleets[name] = self.make(spec)
+                await fleets[name].refresh()
+        except BaseException:
+            for fleet in fleets.values():
+                await fleet.close()
+            raise
+        return fleets
 
     async def keep_fresh(self, seconds: float) -> None:
         """Follow the addresses of all fleets; for a background task.
@@ -93,11 +106,19 @@ class Upstreams:
             await self.ask_for_loads()
 
     async def ask_for_loads(self) -> None:
-        """Ask those that can be chosen among, at once or in turns; one that used to answer and does not hangs."""
-        choices = [fleet for fleet in self.fleets.values() if len(fleet.members) > 1]
-        asked = self._next_asked([(fleet, member) for fleet in choices for member in fleet.members])
-        await asyncio.gather(*(_ask_for_load(fleet, member) for fleet, member in asked))
-        for fleet in choices:
+        """Ask them, at once or in turns; one that used to answer and does not hangs.
+
+        A tier's only pod is asked too: what takes long there is waited for while it says that it works.
+        """
+        fleets = list(self.fleets.values())
+        asked = self._next_asked([(fleet, member) for fleet in fleets for member in fleet.members])
+        answers = await asyncio.gather(*(member.client.load() for _, member in asked), return_exceptions=True)
+        for (fleet, member), load in zip(asked, answers, strict=True):
+            if isinstance(load, Load):
+                fleet.heard(member, load)
+            else:  # or it has left meanwhile, and the call was cancelled with its channel
+                member.missed += 1
+        for fleet in fleets:
             fleet.tell_silence()
 
     def _next_asked(self, pods: list[_Pod]) -> list[_Pod]:
@@ -134,11 +155,3 @@ class Upstreams:
         for fleet in [each for each in self._leaving if not each.busy]:
             self._leaving.remove(fleet)
             await fleet.close()
-
-
-async def _ask_for_load(fleet: Fleet[Upstream], member: Member[Upstream]) -> None:
-    load = await member.client.load()
-    if load is not None:
-        fleet.heard(member, load)
-    else:
-        member.missed += 1

@@ -45,9 +45,20 @@ class BackgroundTasks:
         while True:
             try:
                 await work()
-            except Exception:  # a process edge: whatever is wrong, it is logged, counted and tried again
+            except (
+                Exception,
+                asyncio.CancelledError,
+            ) as error:  # a process edge: it is logged, counted and tried again
+                if isinstance(error, asyncio.CancelledError) and _ends():
+                    raise
                 log.exception("background task failed", extra={"task": name})
                 self._on_failure(name)
                 await asyncio.sleep(_RESTART_SECONDS)
             else:
                 return
+
+
+def _ends() -> bool:
+    """Whether the task itself was cancelled, and not only what it waited for, as a call whose channel is closed is."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

@@ -48,6 +48,8 @@ class WatchedFile(Generic[T]):
     on_reload: Callable[[str], None]
     interval: float = 1.0
     _text: bytes = field(default=b"")
+    _unusable: bytes = field(default=b"")
+    """What could not be put to use when it was last tried, and was told of."""
 
     async def load(self) -> None:
         """Read the file and put it to use.
@@ -84,7 +86,14 @@ class WatchedFile(Generic[T]):
             log.error("%s refused, the old one stays", self.name, extra={"error": str(error)})  # noqa: TRY400 - no bug
             self.on_reload("refused")
             return
-        await self.apply(read)
+        try:
+            await self.apply(read)
+        except OSError as error:  # something that it names, which may come yet
+            if text != self._unusable:
+                self._unusable = text
+                log.warning("%s not put to use, the old one stays", self.name, extra={"error": str(error)})
+                self.on_reload("refused")
+            return
         self._text = text  # only now, so that what could not be put to use is tried again
         log.info("%s taken", self.name)
         self.on_reload("taken")

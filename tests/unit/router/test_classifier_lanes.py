@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 
 from fakes.addresses import FakeAddresses
+from fakes.garbage import GARBAGE, says
 from steersman.router.adapters.triton import TritonClassifier, TritonOptions
 from steersman.router.model import Assessment
 from steersman.runtime.breaker import Breaker
@@ -81,3 +83,16 @@ async def test_a_call_that_hangs_holds_up_the_next_one_for_a_moment_only(
         assert not hung.done()
         calls.answered[0].set()
         assert await hung == ANSWER
+
+
+async def test_a_server_whose_answer_is_no_message_keeps_no_router_from_starting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL, "grpc")  # which logs a traceback
+    async with says("inference.GRPCInferenceService/ModelConfig", GARBAGE, streams=False) as address:
+        options = TritonOptions(address, "static_head", "1", timeout=1.0, refresh_seconds=1.0, queue=1)
+        source = FakeAddresses((address,))
+        async with TritonClassifier(
+            options, source=source, breaker=lambda: Breaker(threshold=1, cooldown=1.0)
+        ) as found:
+            assert found.identity is None

@@ -10,6 +10,7 @@ from fakes.clock import FakeClock
 from fakes.dispatching import SHORT, TIER, Dispatching, dispatching
 from fakes.router import a_request, router_on_fakes
 from fakes.upstream import FakeUpstream, hello
+from steersman.router.fleet import STALE_SECONDS
 from steersman.router.ports import Load
 from steersman.router.prospects import Patience
 from steersman.router.retry import RetryBudget
@@ -65,6 +66,14 @@ async def test_a_slow_answer_is_kept_where_its_address_says_how_busy_it_is() -> 
     for member in tier.members:
         tier.dispatcher.fleets[TIER.name].heard(member, LOAD)
     await kept(tier)
+
+
+async def test_a_slow_answer_is_not_kept_for_what_its_address_said_long_ago() -> None:
+    tier = await one_hangs()
+    for member in tier.members:
+        tier.dispatcher.fleets[TIER.name].heard(member, LOAD)
+    tier.clock.advance(STALE_SECONDS)
+    assert (await tier.send(seconds=10 * SHORT)).retries == 1
 
 
 async def test_a_slow_answer_is_kept_where_no_other_address_can_be_expected_to_answer() -> None:

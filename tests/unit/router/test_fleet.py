@@ -3,13 +3,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
 
 from fakes.addresses import FakeAddresses
 from fakes.clock import FakeClock
+from fakes.router import a_fleet
 from fakes.upstream import FakeUpstream
 from steersman.router.fleet import STALE_SECONDS, Fleet
 from steersman.router.ports import Load
@@ -319,3 +320,23 @@ async def test_clients_of_an_earlier_edition_are_replaced_and_close_when_their_r
     await two.fleet.refresh()
     assert busy.closed
     assert all(member.breaker is old[member.address].breaker for member in two.fleet.members)
+
+
+async def test_members_that_are_left_over_where_a_look_is_cut_off_are_closed_by_the_next() -> None:
+    class Slow(FakeUpstream):
+        async def close(self) -> None:
+            await asyncio.sleep(0)
+            await super().close()
+
+    upstreams = [Slow(f"pod-{number}:1") for number in range(3)]
+    fleet = a_fleet(upstreams)
+    await fleet.refresh()
+    fleet.source = FakeAddresses([])
+    cut_off = asyncio.create_task(fleet.refresh())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    cut_off.cancel()
+    with suppress(asyncio.CancelledError):
+        await cut_off
+    await fleet.refresh()
+    assert all(upstream.closed for upstream in upstreams)

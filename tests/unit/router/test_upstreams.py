@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -195,7 +196,7 @@ async def test_a_tier_that_there_is_not_is_not_looked_for(upstreams: Upstreams, 
     assert len(made.sources[STRONG.target].asked) == asked
 
 
-async def test_pods_are_asked_for_their_load_where_there_are_several_to_choose_from() -> None:
+async def test_pods_are_asked_for_their_load_also_where_there_is_one_alone() -> None:
     says = {"a:1": Load(2, 4, 4), "b:1": None, "alone:1": Load(0, 1, 4)}
 
     def fleet(spec: UpstreamSpec) -> Fleet[Upstream]:
@@ -211,7 +212,7 @@ async def test_pods_are_asked_for_their_load_where_there_are_several_to_choose_f
         await upstreams.apply({"weak": several, "strong": one})
         await upstreams.ask_for_loads()
         loads = {m.address: m.load for tier in upstreams.fleets.values() for m in tier.members}
-    assert loads == {"a:1": Load(2, 4, 4), "b:1": None, "alone:1": None}
+    assert loads == {"a:1": Load(2, 4, 4), "b:1": None, "alone:1": Load(0, 1, 4)}
 
 
 async def test_what_waits_for_a_pod_that_answers_no_more_is_told_so() -> None:
@@ -261,3 +262,50 @@ async def test_many_pods_are_asked_for_their_load_in_turns() -> None:
             await upstreams.ask_for_loads()
             assert len(asked) <= 64 * rounds
     assert sorted(asked) == sorted(2 * pods)
+
+
+async def test_where_one_upstream_cannot_be_had_all_tiers_stay_as_they_are(made: Made) -> None:
+    new = UpstreamSpec("backend", "weak-2:9001")
+    missing = UpstreamSpec("openai", "https://strong.example/v1", ca_file=Path("/not/mounted/yet.crt"))
+
+    def fleet(spec: UpstreamSpec) -> Fleet[Upstream]:
+        if spec == missing:
+            raise FileNotFoundError(str(missing.ca_file))
+        return made.fleet(spec)
+
+    async with Upstreams(fleet, WaitingRoom(Bounds())) as upstreams:
+        await upstreams.apply({"weak": WEAK, "strong": STRONG})
+        before = dict(upstreams.fleets)
+        with pytest.raises(FileNotFoundError):
+            await upstreams.apply({"weak": new, "strong": missing})
+        assert upstreams.fleets == before
+        assert made.clients[new.target].closed == 1
+
+
+async def test_a_pod_that_leaves_or_fails_while_it_is_asked_keeps_the_others_from_nothing() -> None:
+    class Leaving(FakeUpstream):
+        async def load(self) -> Load | None:
+            raise asyncio.CancelledError  # as a call does whose channel is closed
+
+    class Odd(FakeUpstream):
+        async def load(self) -> Load | None:
+            raise ValueError("as the test wishes")
+
+    pods = [Leaving("a:1"), Odd("b:1"), FakeUpstream("c:1", says=Load(0, 1, 4))]
+
+    def fleet(spec: UpstreamSpec) -> Fleet[Upstream]:
+        async def connect(address: str) -> Upstream:
+            return next(pod for pod in pods if pod.address == address)
+
+        source = FakeAddresses(tuple(pod.address for pod in pods))
+        return Fleet(spec.target, source, connect, lambda: Breaker(threshold=1, cooldown=1.0))
+
+    async with Upstreams(fleet, WaitingRoom(Bounds())) as upstreams:
+        await upstreams.apply({"weak": WEAK})
+        await upstreams.ask_for_loads()
+        members = upstreams.fleets["weak"].members
+        assert [(member.load is not None, member.missed) for member in members] == [
+            (False, 1),
+            (False, 1),
+            (True, 0),
+        ]

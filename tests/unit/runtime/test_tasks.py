@@ -48,6 +48,25 @@ async def test_a_task_that_fails_is_logged_counted_and_started_anew(
     assert [record.exc_info is not None for record in caplog.records] == [True, True]
 
 
+async def test_a_task_that_fails_by_a_cancelled_call_is_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_RESTART_SECONDS", 0)
+    failures: list[str] = []
+    again = asyncio.Event()
+
+    async def work() -> None:
+        if not failures:
+            call: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            call.cancel()  # as gRPC does with calls on a channel that is closed
+            await call
+        again.set()
+        await asyncio.Event().wait()
+
+    async with BackgroundTasks(on_failure=failures.append) as group:
+        group.start("worker", work)
+        await asyncio.wait_for(again.wait(), 5)
+    assert failures == ["worker"]
+
+
 async def test_a_task_that_ends_by_itself_is_not_started_anew() -> None:
     runs = 0
     ran = asyncio.Event()

@@ -85,6 +85,8 @@ class BackendUpstream:
             told = await self._stub.GetLoad(backend_service_pb2.GetLoadRequest(), timeout=_REPORT_SECONDS)
         except grpc.aio.AioRpcError:
             return None
+        if told is None:  # what came was no message
+            return None
         return Load(told.waiting, told.running, told.slots, told.draining)
 
     async def close(self) -> None:

@@ -244,7 +244,8 @@ class TritonClassifier:
 
     async def _identify(self) -> None:
         for member in self._fleet.members:
-            digest = await self._digest(member.client.triton)
+            with member.lease() as client:  # which is not closed meanwhile
+                digest = await self._digest(client.triton)
             if digest is not None:
                 identity = ClassifierId(self._options.model, self._options.version, digest)
                 if identity != self._identity:
@@ -257,14 +258,15 @@ class TritonClassifier:
         options = self._options
         try:
             answer = await triton.get_model_config(
-                options.model, options.version, as_json=True, client_timeout=_ASK_SECONDS
+                options.model, options.version, client_timeout=_ASK_SECONDS
             )
         except InferenceServerException as error:
             log.debug("classifier not found", extra={"status": error.status()})
             return None
-        parameters = answer["config"].get("parameters", {})
-        digest = parameters.get(f"artefact_digest.{options.version}", {}).get("string_value")
-        return str(digest) if digest else None
+        if answer is None:  # what came was no message
+            return None
+        told = answer.config.parameters.get(f"artefact_digest.{options.version}")
+        return str(told.string_value) if told is not None and told.string_value else None
 
 
 def _judged(member: Member[_Client], error: InferenceServerException) -> ClassifierFailure:
