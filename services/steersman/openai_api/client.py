@@ -253,8 +253,10 @@ class EngineClient:
         body = await self._read(response, self._max_body_bytes)
         if not (body.lstrip()[:1] == b"{" and body.rstrip()[-1:] == b"}"):
             raise _garbage()
-        if body.lstrip().startswith(b'{"error"') and (error := refusals.in_payload(body)):
+        if error := refusals.in_payload(body):
             raise error
+        if b'"choices"' not in body:
+            raise _garbage()
         return body
 
     async def _read(self, response: aiohttp.ClientResponse, limit: int, *, cut: bool = False) -> bytes:
@@ -319,7 +321,7 @@ class _Events:
     def _without_error(self, chunks: list[bytes]) -> list[bytes]:
         """The chunks before one that is an error, which is kept for the next read."""
         for index, chunk in enumerate(chunks):
-            if b'"error"' in chunk and (error := refusals.in_payload(chunk)) is not None:
+            if (error := refusals.in_payload(chunk)) is not None:
                 begun = index or self._last
                 self._error = _broken_off(error) if begun else error
                 return chunks[:index]

@@ -79,7 +79,9 @@ def in_payload(payload: bytes) -> Error | None:
         parsed = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return Unavailable("the engine sent something that is not JSON", reason=GARBAGE)
-    error = parsed.get("error") if isinstance(parsed, dict) else None
+    if not isinstance(parsed, dict):
+        return None
+    error = parsed.get("error") or (parsed if parsed.get("object") == "error" else None)
     if not error:
         return None
     code = error.get("code") if isinstance(error, dict) else None

@@ -116,7 +116,9 @@ async def test_cancelling_who_waits_makes_the_engine_stop(
 
 
 async def test_a_connection_that_the_engine_had_closed_is_not_the_callers_trouble() -> None:
-    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    body = b'{"choices": []}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    answer = head % len(body) + body
     requests = 0
 
     async def answer_one_then_hang_up_on_the_next(
@@ -135,8 +137,8 @@ async def test_a_connection_that_the_engine_had_closed_is_not_the_callers_troubl
     async with await asyncio.start_server(answer_one_then_hang_up_on_the_next, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with EngineClient(url=f"http://127.0.0.1:{port}") as client:
-            assert await ask(client, stream=False) == [b"{}"]
-            assert await ask(client, stream=False) == [b"{}"]
+            assert await ask(client, stream=False) == [body]
+            assert await ask(client, stream=False) == [body]
     assert requests == 3
 
 

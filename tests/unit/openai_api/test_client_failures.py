@@ -109,6 +109,31 @@ async def test_an_error_object_with_status_200_is_an_error(
         await ask(client, stream=False)
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{\n  "error": {"message": "out of memory", "code": 500}\n}',
+        b'{"id": null, "error": {"message": "out of memory"}}',
+        b'{"object": "error", "message": "out of memory", "code": 50002}',
+    ],
+    ids=["indented", "not first", "as FastChat has it"],
+)
+async def test_an_error_with_status_200_is_known_however_it_is_written(
+    client: EngineClient, engine: FakeEngine, raw: bytes
+) -> None:
+    engine.raw_body = raw
+    with pytest.raises(errors.Unavailable) as caught:
+        await ask(client, stream=False)
+    assert caught.value.reason == "ENGINE_FAILED"
+
+
+async def test_a_whole_answer_without_choices_is_garbage(client: EngineClient, engine: FakeEngine) -> None:
+    engine.raw_body = b'{"object": "chat.completion"}'
+    with pytest.raises(errors.Unavailable) as caught:
+        await ask(client, stream=False)
+    assert caught.value.reason == "ENGINE_GARBAGE"
+
+
 async def test_a_whole_answer_is_bounded(engine: FakeEngine) -> None:
     engine.tokens = ["x" * 3000]
     async with EngineClient(url=engine.url, max_body_bytes=2000) as client:
