@@ -17,6 +17,8 @@ from steersman.calibration.bootstrap import Resampling, ahead
 from steersman.calibration.scores import ScoreOrder
 from steersman.classifier.evaluation.bootstrap import Estimate, Floats
 
+_DECIMALS: Final = 9
+"""Of a share; what is given adds up to 1 as nearly as that."""
 _HALVED: Final = 3
 """An interval is as long as one over the root of the rows: half the length takes four times the rows, thrice more."""
 
@@ -64,7 +66,8 @@ def calibrate(
         resampling: How intervals are found.
     """
     order = ScoreOrder(scores)
-    targets = np.cumsum(np.asarray(wanted)[::-1])[::-1][1:]
+    # Rounded, so that a tier that is to get nothing gets nothing: .7 + .2 + .1 is less than 1.
+    targets = np.cumsum(np.asarray(wanted)[::-1])[::-1][1:].round(_DECIMALS)
     upper = _upper(order, weights)
     places = _nearest(upper, targets)
     found = _by_tier(upper[places])

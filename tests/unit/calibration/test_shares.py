@@ -119,3 +119,11 @@ def test_further_traffic_is_within_the_interval_nineteen_times_in_twenty(share: 
     for name, number in inside.items():
         assert 0.91 <= number / trials <= 0.985, name
     assert np.median(misses) < 0.03
+
+
+@pytest.mark.parametrize("wanted", [(0.0, 0.7, 0.2, 0.1), (0.0, 0.1, 0.2, 0.7)])
+def test_a_tier_that_is_to_get_nothing_gets_nothing_whatever_the_others_add_up_to(
+    wanted: tuple[float, ...],
+) -> None:
+    scores = np.random.default_rng(0).uniform(0.2, 0.8, 1000)
+    assert calibrate(scores, np.ones(1000), wanted, FEW).boundaries[0] == 0.0
