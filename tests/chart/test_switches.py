@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 import pytest
 import yaml
 
 from chart.rendering import CHART, Release, render
+from steersman.router.catalogue import QUOTA_KINDS
+from steersman.runtime import errors
+
+_SERVICES: Final = CHART.parents[2] / "services"
+_NOT_OF_REQUESTS: Final = {errors.Code.UNAUTHENTICATED, errors.Code.PERMISSION_DENIED, errors.Code.NOT_FOUND}
+"""What callers are told before a request counts; how one ends only where a backend refuses the router."""
+
+
+def _is_error(each: object) -> bool:
+    return isinstance(each, type) and issubclass(each, errors.Error)
+
+
+def _of_callers(error: type[errors.Error]) -> bool:
+    """Whether who asks for too much or for nonsense ends a request with it; Overloaded is also for who asks rightly."""
+    shown_to_callers = 400 <= errors.HTTP_STATUS[error.code] < 500
+    return shown_to_callers and error.code not in {*_NOT_OF_REQUESTS, errors.Code.RESOURCE_EXHAUSTED}
+
+
+def _reasons_of(names: set[str]) -> Iterator[str]:
+    """The reasons that the code gives to errors of these classes, apart from those that it passes on."""
+    for path in _SERVICES.rglob("steersman/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or getattr(node.func, "id", "") not in names:
+                continue
+            for reason in (each.value for each in node.keywords if each.arg == "reason"):
+                assert isinstance(reason, ast.Constant) or ast.unparse(reason) == "reason", path
+                if isinstance(reason, ast.Constant):
+                    yield str(reason.value)
 
 
 def test_a_first_install_has_none_of_them(default: Release) -> None:
@@ -104,13 +134,27 @@ def test_alerts_look_at_this_namespace_and_at_metrics_that_exist(everything: Rel
 
 
 def test_alerts_and_dashboard_name_only_metrics_of_the_code() -> None:
-    code = "\n".join(path.read_text() for path in (CHART.parents[2] / "services").rglob("*metrics.py"))
+    code = "\n".join(path.read_text() for path in _SERVICES.rglob("*metrics.py"))
     known = set(re.findall(r'"(steersman_\w+)"', code))
     known |= {f"steersman_backend_{name}" for name in re.findall(r'_gauge\("(\w+)"', code)}
     shown = (CHART / "files" / "alerts.yaml").read_text() + (CHART / "files" / "dashboard.json").read_text()
     used = {re.sub(r"_(total|bucket)$", "", name) for name in re.findall(r"\bsteersman_\w+", shown)}
 
     assert used - known == set()
+
+
+def test_what_callers_cause_is_no_failure_to_the_critical_alert(everything: Release) -> None:
+    (group,) = everything.one("PrometheusRule", "steersman")["spec"]["groups"]
+    (failing,) = (rule for rule in group["rules"] if rule["alert"] == "SteersmanRequestsFail")
+    (left_out,) = re.findall(r'outcome!~"([^"]+)"', failing["expr"])
+    classes = {name: each for name, each in vars(errors).items() if _is_error(each) and _of_callers(each)}
+
+    assert set(left_out.split("|")) == {
+        *("OK", "CANCELLED"),
+        *(each.default_reason for each in classes.values()),
+        *_reasons_of(set(classes)),
+        *(quota.upper() for quota in QUOTA_KINDS),
+    }
 
 
 def test_the_dashboard_is_one_that_grafana_finds(everything: Release) -> None:
@@ -151,7 +195,7 @@ def test_helm_test_asks_both_apis_through_the_services(default: Release) -> None
 
 def test_the_chart_and_its_application_have_the_version_of_the_code() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    code = (CHART.parents[2] / "services" / "steersman" / "__init__.py").read_text()
+    code = (_SERVICES / "steersman" / "__init__.py").read_text()
 
     assert f'__version__ = "{chart["version"]}"' in code
     assert chart["appVersion"] == chart["version"]

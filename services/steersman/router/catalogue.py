@@ -42,7 +42,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 Refusal = Callable[[str], str | None]
 
 
-_KINDS: Final[Mapping[str, tuple[Kind, float]]] = {
+QUOTA_KINDS: Final[Mapping[str, tuple[Kind, float]]] = {
     "requests_per_minute": (Kind.REQUESTS, MINUTE),
     "tokens_per_minute": (Kind.TOKENS, MINUTE),
     "strong_calls_per_hour": (Kind.STRONG_CALLS, HOUR),
@@ -50,6 +50,7 @@ _KINDS: Final[Mapping[str, tuple[Kind, float]]] = {
     "usd_per_month": (Kind.USD, 30 * DAY),
     "concurrent_requests": (Kind.RUNNING, LEASE),
 }
+"""What a tenant's limits may be called, and of each what it counts and in how many seconds."""
 _HIGHEST_PORT: Final = 65_535
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,16})?\]")
@@ -218,11 +219,11 @@ class _Limits(Group):
 
     @property
     def quotas(self) -> Quotas:
-        given = self.model_dump(exclude_none=True, include=set(_KINDS))
+        given = self.model_dump(exclude_none=True, include=set(QUOTA_KINDS))
         return Quotas(
             tuple(
                 Quota(name, kind, float(given[name]), time)
-                for name, (kind, time) in _KINDS.items()
+                for name, (kind, time) in QUOTA_KINDS.items()
                 if name in given
             ),
             weak_when_spent=self.when_strong_is_spent == "weak",
