@@ -23,6 +23,7 @@ VARIANTS: Final = {
     "hpa": "ci/hpa-values.yaml",
     "tls": "ci/tls-values.yaml",
     "cert-manager": "ci/cert-manager-values.yaml",
+    "names": "ci/names-values.yaml",
 }
 """What is checked as a whole: a name, and its values file in the chart."""
 
@@ -83,14 +84,14 @@ class Release:
             yield manifest["metadata"]["name"], manifest["spec"]
 
 
-def render(values: Values | None = None, *, name: str = "steersman") -> Release:
-    """Render the chart with these values, into namespace `models`.
+def render(values: Values | None = None, *, name: str = "steersman", namespace: str = "models") -> Release:
+    """Render the chart with these values, as a release of this name in this namespace.
 
     Raises:
         helm_python.HelmError: The schema or a template refuses them.
     """
     with helm_python.Chart.load(CHART) as chart:
-        files = chart.render(dict(values or {}), name=name, namespace="models")
+        files = chart.render(dict(values or {}), name=name, namespace=namespace)
     return _read({path.partition("/templates/")[2]: text for path, text in files.items()})
 
 

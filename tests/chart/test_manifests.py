@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
+import yaml
 
 from chart import kubernetes_schemas
-from chart.rendering import CHART, Manifest, Release, render
+from chart.rendering import CHART, VARIANTS, Manifest, Release, render, values_of
 
 _NAME = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 
@@ -45,6 +49,34 @@ def test_names_fit_also_behind_the_longest_release_name_and_tier() -> None:
     )
 
     assert [name for manifest in release.manifests if not _NAME.match(name := _identity(manifest)[2])] == []
+
+
+@pytest.mark.parametrize("word", ["20260101", "true", "null", "0x1f"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_names_that_yaml_would_read_as_something_else_are_names(variant: str, word: str) -> None:
+    odd, plain = _named(word, variant), _named("plain", variant)
+
+    assert Counter(_no_text(odd.manifests)) == Counter(_no_text(plain.manifests))
+
+
+def _named(word: str, variant: str) -> Release:
+    """A release and its namespace that both have this name, as all else that its owner names."""
+    values = yaml.safe_load(yaml.safe_dump(values_of(variant)).replace("'20260101'", f"'{word}'"))
+    router = values.get("router", {}) | {"serviceAccount": {"name": word}}
+    overrides = {"nameOverride": word, "fullnameOverride": word, "router": router}
+    return render(values | overrides, name=word, namespace=word)
+
+
+def _no_text(node: Any) -> Iterator[Any]:
+    """Everything in manifests that is no text, keys among it."""
+    if isinstance(node, Mapping):
+        yield from (key for key in node if not isinstance(key, str))
+        node = list(node.values())
+    if isinstance(node, Sequence) and not isinstance(node, str):
+        for each in node:
+            yield from _no_text(each)
+    elif not isinstance(node, str):
+        yield node
 
 
 def test_every_resource_is_in_the_release_namespace_and_labelled(release: Release) -> None:

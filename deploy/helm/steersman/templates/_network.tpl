@@ -8,7 +8,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
   name: {{ .name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "steersman.labels" . | nindent 4 }}
 spec:
@@ -36,8 +36,8 @@ spec:
 {{- define "steersman.peer" -}}
 - podSelector:
     matchLabels:
-      app.kubernetes.io/name: {{ .root.Values.nameOverride | default .root.Chart.Name }}
-      app.kubernetes.io/instance: {{ .root.Release.Name }}
+      app.kubernetes.io/name: {{ .root.Values.nameOverride | default .root.Chart.Name | quote }}
+      app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
       app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 

@@ -9,7 +9,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {{ .name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "steersman.labels" . | nindent 4 }}
 spec:
@@ -39,14 +39,14 @@ spec:
       {{- with .root.Values.image.pullSecrets }}
       imagePullSecrets:
         {{- range . }}
-        - name: {{ . }}
+        - name: {{ . | quote }}
         {{- end }}
       {{- end }}
-      serviceAccountName: {{ $values.serviceAccount.name | default .name }}
+      serviceAccountName: {{ $values.serviceAccount.name | default .name | quote }}
       automountServiceAccountToken: {{ .token | default false }}
       enableServiceLinks: false
       {{- with $values.priorityClassName }}
-      priorityClassName: {{ . }}
+      priorityClassName: {{ . | quote }}
       {{- end }}
       terminationGracePeriodSeconds: {{ add $values.drain.preStopSeconds $values.drain.seconds 10 }}
       {{- include "steersman.podSecurity" .root | nindent 6 }}
@@ -95,13 +95,13 @@ spec:
         {{- if .root.Values.tls.enabled }}
         - name: tls
           secret:
-            secretName: {{ include "steersman.tlsSecret" . }}
+            secretName: {{ include "steersman.tlsSecret" . | quote }}
             defaultMode: 0440
         {{- end }}
         {{- with include "steersman.otelSecret" . }}
         - name: otel-tls
           secret:
-            secretName: {{ . }}
+            secretName: {{ . | quote }}
             defaultMode: 0440
         {{- end }}
         {{- with .volumes }}

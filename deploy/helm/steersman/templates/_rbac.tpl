@@ -7,7 +7,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: {{ .name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "steersman.labels" . | nindent 4 }}
 rules:
@@ -17,7 +17,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
   name: {{ .name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- include "steersman.labels" . | nindent 4 }}
 roleRef:
@@ -26,8 +26,8 @@ roleRef:
   name: {{ .name }}
 subjects:
   - kind: ServiceAccount
-    name: {{ .values.serviceAccount.name | default .name }}
-    namespace: {{ .root.Release.Namespace }}
+    name: {{ .values.serviceAccount.name | default .name | quote }}
+    namespace: {{ .root.Release.Namespace | quote }}
 {{- end -}}
 
 {{/* What the router reads from the Kubernetes API, as rules of a Role; empty where it does without. */}}

@@ -78,9 +78,9 @@ their addresses. A router is also what `kubectl port-forward` makes of it, and s
 scheme: https
 tlsConfig:
   serverName: {{ include "steersman.tlsMetricsName" . }}
-  ca: {secret: {name: {{ $client }}, key: ca.crt}}
-  cert: {secret: {name: {{ $client }}, key: tls.crt}}
-  keySecret: {name: {{ $client }}, key: tls.key}
+  ca: {secret: {name: {{ $client | quote }}, key: ca.crt}}
+  cert: {secret: {name: {{ $client | quote }}, key: tls.crt}}
+  keySecret: {name: {{ $client | quote }}, key: tls.key}
 {{- end -}}
 
 {{/* Redis reads its certificate again when it is told to. Runs it with the arguments that follow. */}}
