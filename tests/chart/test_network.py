@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from chart.rendering import Manifest, Release, nested, render
 
 Arrow = tuple[str, str, int]
@@ -135,16 +137,29 @@ def test_a_cache_and_a_classifier_elsewhere_are_reached_at_their_ports() -> None
     release = render(
         {
             "redis": {"enabled": False},
-            "cache": {"external": {"url": "rediss://:secret@cache.example.com:6390/1"}},
+            "cache": {"external": {"url": "rediss://:secret@cache.example.com:6390/1", "port": 6380}},
             "classifier": {"enabled": False, "target": "dns:///triton.models:8011"},
         }
     )
 
     assert {("router", "anywhere", 6390), ("router", "anywhere", 8011)} <= _arrows(release, "egress")
+    assert ("router", "anywhere", 6380) not in _arrows(release, "egress")
     assert (
         release.environment("steersman-router")["STEERSMAN_CLASSIFIER__TARGET"] == "dns:///triton.models:8011"
     )
     assert {"steersman-redis", "steersman-classifier"}.isdisjoint(release.names("Deployment"))
+
+
+@pytest.mark.parametrize(("given", "port"), [({}, 6379), ({"port": 6380}, 6380)])
+def test_a_cache_whose_url_is_in_a_secret_is_reached_at_the_port_that_values_say(
+    given: dict[str, int], port: int
+) -> None:
+    release = render(
+        {"redis": {"enabled": False}, "cache": {"external": {"existingSecret": "redis-url", **given}}}
+    )
+    outside = {where for who, to, where in _arrows(release, "egress") if (who, to) == ("router", "anywhere")}
+
+    assert outside == {port, 443, 6443}
 
 
 def test_every_pod_has_a_policy(release: Release) -> None:
