@@ -53,6 +53,18 @@ def test_it_starts_before_the_server_that_it_speaks_for_and_ends_after_it(
 
 
 @pytest.mark.parametrize("name", PORTS)
+def test_it_listens_in_the_family_that_values_say_and_its_server_on_the_loopback_all_the_same(
+    private: Release, name: str
+) -> None:
+    release = render({"tls": {"enabled": True}, "ipFamily": "IPv6"})
+    for each, expected in ((private, "0.0.0.0"), (release, "::")):  # noqa: S104 - what a pod has
+        listeners = configuration(each, name)["static_resources"]["listeners"]
+        assert {listener["address"]["socket_address"]["address"] for listener in listeners} == {expected}
+    assert release.environment("steersman-backend-weak", "engine")["ENGINE_HOST"] == "127.0.0.1"
+    assert "--grpc-address=127.0.0.1" in release.container("steersman-classifier")["args"]
+
+
+@pytest.mark.parametrize("name", PORTS)
 def test_it_listens_where_others_ask_and_asks_on_the_loopback(private: Release, name: str) -> None:
     resources = configuration(private, name)["static_resources"]
     listening = {int(each["address"]["socket_address"]["port_value"]) for each in resources["listeners"]}

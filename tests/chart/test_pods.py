@@ -88,6 +88,33 @@ def test_our_own_processes_are_probed_by_grpc_at_a_port_that_callers_do_not_use(
         assert "httpGet" not in container[probe]
 
 
+@pytest.mark.parametrize("name", _OWN)
+@pytest.mark.parametrize(("family", "host"), [("IPv4", "0.0.0.0"), ("IPv6", "[::]")])  # noqa: S104 - what a pod has
+def test_our_own_processes_listen_at_the_ports_of_their_pod_in_the_family_that_values_say(
+    name: str, family: str, host: str
+) -> None:
+    release = render({"ipFamily": family, "tierDefaults": {"autoscaling": {"keda": {"enabled": True}}}})
+    environment = release.environment(f"steersman-{name}")
+    listening = {
+        key.removeprefix("STEERSMAN_"): value
+        for key, value in environment.items()
+        if key.endswith("__ADDRESS")
+    }
+    ports = release.container(f"steersman-{name}")["ports"]
+    assert listening == {
+        f"{port['name'].upper()}__ADDRESS": f"{host}:{port['containerPort']}" for port in ports
+    }
+
+
+def test_triton_and_engines_listen_in_that_family_too(default: Release) -> None:
+    release = render({"ipFamily": "IPv6"})
+    more = set(release.container("steersman-classifier")["args"]) - set(
+        default.container("steersman-classifier")["args"]
+    )
+    assert more == {"--grpc-address=[::]", "--http-address=ipv6:::", "--metrics-address=ipv6:::"}
+    assert release.environment("steersman-backend-weak", "engine")["ENGINE_HOST"] == "::"
+
+
 def test_no_service_leads_to_the_port_for_health(everything: Release) -> None:
     ports = {port["targetPort"] for each in everything.of("Service") for port in each["spec"]["ports"]}
     assert not {"health", 9091} & ports

@@ -92,8 +92,11 @@ class TestDns(AddressSourceContract):
         with pytest.raises(OSError, match=r".+"):
             await subject.source.addresses(target)
 
-    async def test_an_address_of_version_six_is_written_in_brackets(self, subject: Subject) -> None:
-        assert await subject.source.addresses("dns:///::1:9001") == ["[::1]:9001"]
+    @pytest.mark.parametrize("target", ["dns:///::1:9001", "dns:///[::1]:9001"])
+    async def test_an_address_of_version_six_is_written_in_brackets(
+        self, subject: Subject, target: str
+    ) -> None:
+        assert await subject.source.addresses(target) == ["[::1]:9001"]
 
     async def test_a_service_is_looked_up_by_its_name_too(self, subject: Subject) -> None:
         assert await subject.source.addresses("k8s:///localhost:9001") == ["127.0.0.1:9001"]

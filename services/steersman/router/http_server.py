@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from steersman.router.http_door import Door
+from steersman.runtime.addresses import joined, split_address
 
 _BACKLOG: Final = 1024
 """Connections that wait to be taken up."""
@@ -38,13 +39,13 @@ async def serving(
     Raises:
         OSError: The address cannot be listened on.
     """
-    host, _, port = address.rpartition(":")
+    host, port = split_address(address)
     await runner.setup()
     try:
         assert runner.server is not None  # noqa: S101 - it has just been set up
         servers = await _listening(door.before(runner.server), host, int(port), context)
         try:
-            yield "{}:{}".format(*servers[0].sockets[0].getsockname()[:2])
+            yield joined(*servers[0].sockets[0].getsockname()[:2])
         finally:
             for server in servers:
                 server.close()

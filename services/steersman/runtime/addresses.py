@@ -44,7 +44,7 @@ class AddressLookup:
         """
         if not target.startswith((DNS, SERVICE)):
             return [address.strip() for address in target.split(",") if address.strip()]
-        host, _, port = target.removeprefix(DNS).removeprefix(SERVICE).rpartition(":")
+        host, port = split_address(target.removeprefix(DNS).removeprefix(SERVICE))
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -61,7 +61,13 @@ def name_of(target: str) -> str | None:
     """The name that all addresses of a target share, which is in their certificates; None where each has its own."""
     if not target.startswith((DNS, SERVICE)):
         return None
-    return target.removeprefix(DNS).removeprefix(SERVICE).rpartition(":")[0]
+    return split_address(target.removeprefix(DNS).removeprefix(SERVICE))[0]
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """Host and port of HOST:PORT; an IPv6 address without its brackets, which no socket and no certificate knows."""
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), port
 
 
 def joined(host: object, port: object) -> str:

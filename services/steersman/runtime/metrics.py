@@ -21,6 +21,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from steersman.runtime.addresses import joined, split_address
 from steersman.runtime.health import Health
 from steersman.runtime.instruments import Counter, Histogram
 from steersman.runtime.tls import PLAIN, Wire
@@ -120,7 +121,7 @@ async def metrics_server(
     Yields:
         The address it listens on, as HOST:PORT.
     """
-    host, _, port = address.rpartition(":")
+    host, port = split_address(address)
     loop = asyncio.get_running_loop()
     metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
     app = web.Application(middlewares=[_known_only] if wire.verifies_clients else [])
@@ -132,7 +133,7 @@ async def metrics_server(
     try:
         context = wire.server_context(certificates=ssl.CERT_OPTIONAL if wire.verifies_clients else None)
         await web.TCPSite(runner, host, int(port), ssl_context=context).start()
-        yield f"{host}:{runner.addresses[0][1]}"
+        yield joined(host, runner.addresses[0][1])
     finally:
         await runner.cleanup()
 

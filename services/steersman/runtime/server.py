@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from steersman.runtime import shedding
+from steersman.runtime.addresses import joined, split_address
 from steersman.runtime.client_names import ClientNames
 from steersman.runtime.health import Health
 from steersman.runtime.interceptor import EdgeInterceptor
@@ -165,8 +166,8 @@ async def health_server(settings: HealthServer, health: Health) -> AsyncIterator
 
 
 def _listen(server: grpc.aio.Server, address: str, wire: Wire) -> str:
-    host = address.rpartition(":")[0]
+    host, port = split_address(address)
     try:
-        return f"{host}:{wire.listen(server, address)}"
+        return joined(host, wire.listen(server, joined(host, port)))
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: {error}") from error

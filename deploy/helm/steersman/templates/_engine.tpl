@@ -24,7 +24,7 @@ engine while it is written.
   ports:
     - {name: engine, containerPort: {{ include "steersman.enginePort" (dict "root" .root "engine" $engine) }}}
   env:
-    - {name: ENGINE_HOST, value: {{ include "steersman.engineHost" .root }}}
+    - {name: ENGINE_HOST, value: {{ include "steersman.engineHost" .root | quote }}}
     - {name: HOME, value: /tmp}
     {{- /* The image knows no name of the user, and PyTorch does not start without one. */}}
     - {name: USER, value: engine}
@@ -58,7 +58,7 @@ engine while it is written.
 
 {{/* Where an engine listens: where hops are private, on its pod's loopback, and Envoy speaks for it. */}}
 {{- define "steersman.engineHost" -}}
-{{- .Values.tls.enabled | ternary "127.0.0.1" "0.0.0.0" -}}
+{{- .Values.tls.enabled | ternary "127.0.0.1" (include "steersman.everywhere" .) -}}
 {{- end -}}
 
 {{/* Port of the pod where its metrics are. Takes root and engine. */}}

@@ -38,7 +38,7 @@ server and ends after it, so that it is there for whoever is still asking while 
 {{- define "steersman.envoyFiles" -}}
 {{- $full := include "steersman.fullname" .root -}}
 {{- $filled := merge (dict
-      "ADDRESS" "0.0.0.0"
+      "ADDRESS" (include "steersman.everywhere" .root)
       "CONFIG" (include "steersman.envoyFolder" .)
       "FOLDER" (include "steersman.tlsFolder" .)
       "CALLER" (printf "%s-router" $full)

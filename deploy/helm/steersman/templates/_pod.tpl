@@ -193,8 +193,8 @@ topologySpreadConstraints:
 {{- end -}}
 
 {{/*
-Environment of one of the product's processes. Takes a part, settings (a dict of names without STEERSMAN_) and variables
-(a list, for what is no plain text). The part's own `settings` have the last word.
+Environment of one of the product's processes. Takes a part, settings (a dict of names without STEERSMAN_), variables
+(a list, for what is no plain text) and perhaps ports, as `steersman.process` does. The part's own `settings` have the last word.
 */}}
 {{- define "steersman.env" -}}
 {{- $log := .root.Values.log -}}
@@ -202,7 +202,10 @@ Environment of one of the product's processes. Takes a part, settings (a dict of
       (dict "LOG__LEVEL" $log.level "LOG__FORMAT" $log.format "GRPC__DRAIN_SECONDS" .values.drain.seconds)
       (include "steersman.tlsSettings" . | fromJson)
       .settings .values.settings -}}
-{{- with include "steersman.healthPort" . }}{{ $_ := set $settings "HEALTH__ADDRESS" (print "0.0.0.0:" .) }}{{ end -}}
+{{- $ports := merge (dict "grpc" 9000 "metrics" 9090) (.ports | default dict) -}}
+{{- with include "steersman.healthPort" . }}{{ $_ := set $ports "health" . }}{{ end -}}
+{{- $host := include "steersman.urlHost" (include "steersman.everywhere" .root) -}}
+{{- range $name, $port := $ports }}{{ $_ := set $settings (printf "%s__ADDRESS" (upper $name)) (printf "%s:%v" $host $port) }}{{ end -}}
 env:
   {{- range $name, $value := $settings }}
   - name: STEERSMAN_{{ $name }}
@@ -217,6 +220,16 @@ env:
   {{- with .values.extraEnv }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end -}}
+
+{{/* What a server of a pod listens on to be reached by others. */}}
+{{- define "steersman.everywhere" -}}
+{{- eq .Values.ipFamily "IPv6" | ternary "::" "0.0.0.0" -}}
+{{- end -}}
+
+{{/* An address as it stands before a port: one of IP version 6 in brackets. */}}
+{{- define "steersman.urlHost" -}}
+{{- contains ":" . | ternary (printf "[%s]" .) . -}}
 {{- end -}}
 
 {{/* A number as people write it; a template's own way of printing turns 1000000 into 1e+06. */}}

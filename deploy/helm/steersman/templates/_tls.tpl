@@ -112,7 +112,7 @@ exec redis-server "$@"
 {{- if hasPrefix "http://" . -}}
 {{- $host := (urlParse (lower .)).hostname | trimSuffix "." -}}
 {{- if not (regexMatch "^(localhost|127\\.[0-9.]+|::1)$" $host) -}}
-{{- printf "%s:%s" (contains ":" $host | ternary (printf "[%s]" $host) $host) (include "steersman.port" .) -}}
+{{- printf "%s:%s" (include "steersman.urlHost" $host) (include "steersman.port" .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
