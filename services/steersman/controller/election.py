@@ -52,10 +52,14 @@ class Election:
                 await self._lead()
             await asyncio.sleep(self.terms.retry * random.uniform(0.8, 1.0))  # noqa: S311 - no secret
 
-    async def look(self) -> None:
-        """Look at the Lease, and take or renew it where that may be done; what fails is left for the next look."""
+    async def look(self, *, within: float | None = None) -> None:
+        """Look at the Lease, and take or renew it where that may be done; what fails is left for the next look.
+
+        Args:
+            within: Seconds that it may take; `terms.deadline` where None.
+        """
         try:
-            async with asyncio.timeout(self.candidate.leads_for or self.terms.deadline):
+            async with asyncio.timeout(self.terms.deadline if within is None else within):
                 await self._look()
         except (ApiError, TimeoutError) as error:
             log.warning("lease not read or written", extra={"error": str(error) or "no answer in time"})
@@ -89,9 +93,11 @@ class Election:
         try:
             async with BackgroundTasks(on_failure=self.on_failure) as tasks:
                 tasks.start("reconciling", self.work)
-                while self.candidate.leads_for > 0:
-                    await asyncio.sleep(min(self.terms.retry, self.candidate.leads_for))
-                    await self.look()
+                while (left := self.candidate.leads_for) > 0:
+                    await asyncio.sleep(min(self.terms.retry, left))
+                    # Where the lead is over by now, to ask once more would be to work on for as long as nobody answers.
+                    if (left := self.candidate.leads_for) > 0:
+                        await self.look(within=left)
         finally:
             self.leads = False
             log.info("leading no more", extra={"identity": self.candidate.identity})

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from fakes.clock import FakeClock
 from fakes.leases import FakeLeases
 from steersman.controller.election import Election
 from steersman.controller.lease import Candidate, Terms
@@ -109,6 +110,17 @@ async def test_a_leader_that_cannot_renew_stops_working_before_its_lease_is_over
         await soon(work.ended)
         assert asyncio.get_running_loop().time() - cut_off_at < QUICK.duration
         assert not one.sees
+
+
+async def test_a_leader_whose_lead_is_over_stops_working_and_asks_nobody_first(
+    leases: FakeLeases, work: Work
+) -> None:
+    terms, clock = Terms(duration=90, deadline=60, retry=0.02), FakeClock()
+    async with running(Election(Candidate("a", terms, clock=clock), terms, leases, work)):
+        await soon(work.begun)
+        leases.hangs = True
+        clock.advance(terms.deadline)
+        await soon(work.ended)
 
 
 async def test_a_leader_that_cannot_renew_for_a_moment_works_on(leases: FakeLeases, work: Work) -> None:
