@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -72,7 +73,16 @@ def expiry(token: str, *, audience: str) -> float | None:
     named = [audiences] if isinstance(audiences, str) else audiences
     if not isinstance(named, list) or audience not in named:
         return None
-    return float(ends) if isinstance(ends, int | float) else None
+    return _moment(ends) if isinstance(ends, int | float) else None
+
+
+def _moment(told: float) -> float | None:
+    """None where it is none: JSON knows whole numbers of any length, and Python's reader infinity and NaN too."""
+    try:
+        moment = float(told)
+    except OverflowError:
+        return None
+    return moment if math.isfinite(moment) else None
 
 
 def _claims(token: str) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
@@ -16,6 +18,8 @@ from steersman.openai_api import errors as openai_errors
 from steersman.router import peers
 from steersman.runtime.deadline import Deadline
 from steersman.runtime.errors import Error, InvalidRequest, TooLarge, TooSlow
+
+log = logging.getLogger(__name__)
 
 JSON: Final = "application/json"
 
@@ -66,6 +70,23 @@ def error_response(error: Error) -> web.Response:
     return web.Response(
         body=openai_errors.to_json(error), status=error.http_status, content_type=JSON, headers=headers
     )
+
+
+def edge(
+    handler: Callable[[web.Request], Awaitable[web.Response]],
+) -> Callable[..., Awaitable[web.Response]]:
+    """The handler, with its errors in OpenAI's shape."""
+
+    async def handled(http: web.Request) -> web.Response:
+        try:
+            return await handler(http)
+        except Error as error:
+            return error_response(error)
+        except Exception:  # an edge: logged with its traceback, told without its text
+            log.exception("unforeseen failure", extra={"path": handler.__name__})
+            return error_response(Error("internal error"))
+
+    return handled
 
 
 def retry_after(seconds: float) -> str:

@@ -21,7 +21,7 @@ from steersman.openai_api import body, errors as openai_errors
 from steersman.router.accounting import Record
 from steersman.router.callers import Callers
 from steersman.router.choosing import model_names
-from steersman.router.edges import JSON, body_of, error_response, json_response, shown_by_request
+from steersman.router.edges import JSON, body_of, edge, error_response, json_response, shown_by_request
 from steersman.router.headers import decision_headers
 from steersman.router.http_decisions import DecisionHandlers
 from steersman.router.http_door import Door
@@ -75,8 +75,8 @@ class HttpApi:
         """The application; a larger body than `max_bytes` is 413."""
         app = web.Application(client_max_size=max_bytes)
         app.router.add_post("/v1/chat/completions", self.chat_completions)
-        app.router.add_get("/v1/models", self.models)
-        app.router.add_get("/v1/models/{name}", self.model)
+        app.router.add_get("/v1/models", edge(self.models))
+        app.router.add_get("/v1/models/{name}", edge(self.model))
         self.decisions.add_to(app)
         app.router.add_get("/healthz", self.healthz)
         app.router.add_get("/readyz", self.readyz)
@@ -103,20 +103,13 @@ class HttpApi:
 
     async def models(self, http: web.Request) -> web.Response:
         """The policies and tiers that the caller may use, as models."""
-        try:
-            names = await self._models_for(http)
-        except Error as error:
-            return error_response(error)
+        names = await self._models_for(http)
         return json_response({"object": "list", "data": [self._model(name) for name in names]})
 
     async def model(self, http: web.Request) -> web.Response:
         """One policy or tier, as a model."""
         name = http.match_info["name"]
-        try:
-            known = name in await self._models_for(http)
-        except Error as error:
-            return error_response(error)
-        if known:
+        if name in await self._models_for(http):
             return json_response(self._model(name))
         return _not_found("no policy or tier has this name", "model_not_found", "model")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,12 +13,10 @@ from steersman.router.accounting import Record
 from steersman.router.callers import Callers
 from steersman.router.decision_log import facts
 from steersman.router.decisions import Decisions
-from steersman.router.edges import body_of, error_response, json_response, shown_by_request
+from steersman.router.edges import body_of, edge, json_response, shown_by_request
 from steersman.router.ids import made_at
 from steersman.runtime.deadline import Deadline
-from steersman.runtime.errors import Error, InvalidRequest
-
-log = logging.getLogger(__name__)
+from steersman.runtime.errors import InvalidRequest
 
 _BODY_SECONDS: Final = 10.0
 """How long a body may take to come."""
@@ -40,8 +36,8 @@ class DecisionHandlers:
 
     def add_to(self, app: web.Application) -> None:
         """Have an application serve them."""
-        app.router.add_get("/v1/decisions/{id}", _edge(self.explain))
-        app.router.add_post("/v1/feedback", _edge(self.feedback))
+        app.router.add_get("/v1/decisions/{id}", edge(self.explain))
+        app.router.add_post("/v1/feedback", edge(self.feedback))
 
     async def explain(self, http: web.Request) -> web.Response:
         """Why this tier."""
@@ -76,23 +72,6 @@ def explanation(record: Record) -> dict[str, Any]:
         "finish_reason": record.finish_reason or None,
         "joules": record.joules,
     }
-
-
-def _edge(
-    handler: Callable[[web.Request], Awaitable[web.Response]],
-) -> Callable[..., Awaitable[web.Response]]:
-    """The handler, with its errors in OpenAI's shape."""
-
-    async def handled(http: web.Request) -> web.Response:
-        try:
-            return await handler(http)
-        except Error as error:
-            return error_response(error)
-        except Exception:  # an edge: logged with its traceback, told without its text
-            log.exception("unforeseen failure", extra={"path": handler.__name__})
-            return error_response(Error("internal error"))
-
-    return handled
 
 
 def _feedback(raw: bytes) -> tuple[str, float | None]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from fakes.reviewer import a_token
@@ -68,6 +70,9 @@ def test_the_end_of_a_token_is_read_where_it_is_for_the_audience() -> None:
         "eyJ",
         "",
         a_token(ends="never"),
+        a_token(ends=10**400),
+        a_token(ends=math.inf),
+        a_token(ends=math.nan),
         a_token(ends=None, aud=7),
         a_token(audience=None),
         "eyJ.WyJhIl0.y",

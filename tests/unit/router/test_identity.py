@@ -16,8 +16,9 @@ from fakes.served import over_grpc, over_http
 from fixtures.callers import Answer, body, calling, conversation, failure, fetch, responses
 from steersman.api.v1 import router_service_pb2 as pb
 from steersman.identity.keys import Keyring, make
+from steersman.identity.shown import Shown
 from steersman.router.callers import KeyHolders
-from steersman.router.model import Rights
+from steersman.router.model import Caller, Rights
 
 TEXT, KEY = make("team", created=datetime(2026, 11, 24, tzinfo=UTC))
 BEARER = f"Bearer {TEXT}"
@@ -71,6 +72,25 @@ async def test_http_refuses_whom_it_does_not_know_in_openais_shape(
             assert (error["type"], error["code"]) == ("invalid_request_error", "invalid_api_key")
     assert guarded.asked == 0
     assert guarded.refused.total() == 3
+
+
+class Faulty:
+    """Callers that cannot be told because of a bug."""
+
+    async def identify(self, _shown: Shown) -> Caller:
+        raise ZeroDivisionError("a secret")
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "models", "models/auto", "decisions/any", "feedback"])
+async def test_http_tells_a_bug_on_every_path_in_openais_shape_and_without_its_text(
+    guarded: Guarded, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    async with over_http(guarded.router, callers=Faulty()) as served:
+        data = body() if path in {"chat/completions", "feedback"} else None
+        answer = await get(f"{served.url}/v1/{path}", None, data)
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["message"]) == (500, "internal", "internal error")
+    assert [str(each.exc_info[1]) for each in caplog.records if each.exc_info] == ["a secret"]
 
 
 async def test_http_refuses_before_it_reads_the_body(guarded: Guarded) -> None:
