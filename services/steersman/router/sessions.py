@@ -8,6 +8,7 @@ comes to another replica is taken for a new one, and its turn is decided by itse
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -23,6 +24,8 @@ Outcome = Literal["known", "unknown", "unavailable"]
 """What a look for a session came to."""
 
 _LONGEST_ID: Final = 256
+_RENEWED_AT: Final = 0.5
+"""Part of its time that a session has left when it is written again, though nothing about it has changed."""
 _TOOL_ROLES: Final = frozenset({"tool", "function"})
 
 
@@ -85,6 +88,7 @@ class Sessions:
         entries: Most sessions that this process keeps itself.
         ttl_seconds: How long.
         on_look: Told what each look came to.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -95,11 +99,13 @@ class Sessions:
         entries: int,
         ttl_seconds: float,
         on_look: Callable[[Outcome], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
         self._store = store
         self._on_look = on_look
-        self._local: Expiring[bytes, Session] = Expiring(entries, ttl_seconds)
+        self._local: Expiring[bytes, Session] = Expiring(entries, ttl_seconds, clock=clock)
+        self._renewed_at = ttl_seconds * _RENEWED_AT
 
     def of(self, turns: Sequence[Turn], *, tenant: str, session_id: str) -> Conversation:
         """See `SessionKeys.conversation`."""
@@ -122,11 +128,12 @@ class Sessions:
         return found
 
     def remember(self, conversation: Conversation, session: Session) -> None:
-        """Keep where it stands now, soon and off the request's path; what is known already is not written again."""
-        if self._local.get(conversation.now) == session:
+        """Keep where it stands now, soon and off the request's path; what was written lately is not written again."""
+        key = conversation.now
+        if self._local.get(key) == session and self._local.left(key) > self._renewed_at:
             return
-        self._local.put(conversation.now, session)
-        self._store.put(conversation.now, session)
+        self._local.put(key, session)
+        self._store.put(key, session)
 
 
 def checked_session_id(session_id: str, *, field: str) -> str:

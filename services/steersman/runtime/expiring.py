@@ -46,6 +46,11 @@ class Expiring(Generic[K, V]):
         self._known.move_to_end(key)
         return value
 
+    def left(self, key: K) -> float:
+        """Seconds that a key's value is known from now on; 0 where nothing is. Does not count as asking for it."""
+        found = self._known.get(key)
+        return 0.0 if found is None else max(0.0, found[1] - self._clock())
+
     def put(self, key: K, value: V) -> None:
         """Know a value from now on."""
         self._known[key] = value, self._clock() + self._ttl_seconds

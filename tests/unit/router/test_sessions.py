@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, strategies as st
 
+from fakes.clock import FakeClock
 from fakes.shared_store import FakeStore
 from steersman.openai_api.body import Turn
 from steersman.router.model import Session
@@ -29,13 +30,21 @@ class Memory:
 
     store: FakeStore[Session] = field(default_factory=FakeStore[Session])
     looks: list[Outcome] = field(default_factory=list)
+    clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
         self.sessions = self.another()
 
     def another(self) -> Sessions:
         """The memory of another replica."""
-        return Sessions(keys=KEYS, store=self.store, entries=10, ttl_seconds=60.0, on_look=self.looks.append)
+        return Sessions(
+            keys=KEYS,
+            store=self.store,
+            entries=10,
+            ttl_seconds=60.0,
+            on_look=self.looks.append,
+            clock=self.clock,
+        )
 
     def keep(self, turns: list[Turn], session: Session = STRONG, *, session_id: str = "") -> None:
         self.sessions.remember(self.sessions.of(turns, tenant="team", session_id=session_id), session)
@@ -115,6 +124,19 @@ async def test_what_is_known_already_is_not_written_again() -> None:
     for session in (STRONG, STRONG, Session("weak"), STRONG):
         memory.keep(FIRST, session)
     assert len(memory.store.written) == 3
+
+
+async def test_a_named_conversation_is_known_for_as_long_as_it_goes_on() -> None:
+    memory = Memory()
+    for _ in range(12):
+        memory.keep(FIRST, session_id="chat-1")
+        memory.clock.advance(10)
+        assert await memory.found(FIRST, session_id="chat-1") == STRONG
+    assert memory.store.asked == []
+    assert len(memory.store.written) == 4  # each time that half of its minute is over
+    memory.clock.advance(60)
+    memory.store.entries.clear()
+    assert await memory.found(FIRST, session_id="chat-1") is None
 
 
 async def test_nothing_of_what_was_said_or_named_is_kept() -> None:

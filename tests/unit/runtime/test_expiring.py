@@ -37,6 +37,16 @@ def test_asking_does_not_prolong_it_and_putting_does() -> None:
     assert known.get("put") == 2
 
 
+def test_how_long_it_is_known_yet_can_be_told() -> None:
+    clock = Clock()
+    known: Expiring[str, int] = Expiring(10, 60.0, clock=clock)
+    known.put("one", 1)
+    clock.now = 45.0
+    assert (known.left("one"), known.left("other")) == (15.0, 0.0)
+    clock.now = 90.0
+    assert known.left("one") == 0.0
+
+
 def test_who_was_not_asked_for_the_longest_makes_room() -> None:
     known: Expiring[str, int] = Expiring(2, 60.0)
     known.put("first", 1)
