@@ -14,6 +14,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from fakes.gate import Gate
 from steersman.router.adapters.issuer_keys import Issuer
 
 NAME: Final = "https://kubernetes.default.svc.cluster.local"
@@ -70,6 +71,7 @@ class FakeIssuer:
         answer: What it answers in their place.
         status: Of its answers.
         wanted: What has to be shown to it.
+        gate: Where requests wait while it is closed.
         asked: How often it was asked.
     """
 
@@ -77,6 +79,7 @@ class FakeIssuer:
     answer: bytes | None = None
     status: int = 200
     wanted: str = ""
+    gate: Gate = field(default_factory=Gate)
     asked: int = 0
     url: str = ""
 
@@ -87,6 +90,7 @@ class FakeIssuer:
     async def serve(self, request: web.Request) -> web.Response:
         """A request for the keys."""
         self.asked += 1
+        await self.gate.passed()
         if self.wanted and request.headers.get("Authorization") != f"Bearer {self.wanted}":
             return web.Response(status=401)
         if self.answer is not None:
@@ -100,7 +104,7 @@ async def fake_issuer() -> AsyncIterator[FakeIssuer]:
     issuer = FakeIssuer()
     application = web.Application()
     application.router.add_get("/openid/v1/jwks", issuer.serve)
-    runner = web.AppRunner(application)
+    runner = web.AppRunner(application, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

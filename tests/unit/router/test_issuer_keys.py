@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -20,6 +21,7 @@ from fakes.clock import FakeClock
 from fakes.issuer import AUDIENCE, FakeIssuer, a_curve_key, a_key, fake_issuer, shown, shown_curve, signed
 from steersman.router.adapters.issuer_keys import IssuerKeys
 from steersman.runtime.kubernetes.api import Unreachable
+from steersman.runtime.tasks import BackgroundTasks
 
 USER = "system:serviceaccount:models:caller"
 
@@ -34,12 +36,23 @@ class Subject:
     settings: dict[str, Any] = field(default_factory=dict)
     _keys: IssuerKeys | None = None
 
-    async def user(self, token: str) -> str | None:
+    @property
+    def keys(self) -> IssuerKeys:
         if self._keys is None:
             self._keys = IssuerKeys(
                 self.issuer.as_told(**self.settings), on_fetch=self._count, clock=self.clock
             )
-        return await self._keys.review(token, audience=AUDIENCE)
+        return self._keys
+
+    async def user(self, token: str) -> str | None:
+        return await self.keys.review(token, audience=AUDIENCE)
+
+    async def left(self, token: str) -> None:
+        """Ask whose a token is, and leave as soon as the issuer is asked for its keys."""
+        leaving = asyncio.create_task(self.user(token))
+        await self.issuer.gate.until(waiting=1)
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
 
     def _count(self, outcome: str) -> None:
         self.fetched[outcome] += 1
@@ -111,6 +124,34 @@ async def test_names_that_are_made_up_have_the_keys_fetched_once_in_a_while(subj
     subject.clock.advance(10)
     assert await subject.user(signed(by="made up")) is None
     assert subject.issuer.asked == 2
+
+
+async def test_a_fetch_goes_on_when_who_waited_for_it_has_left(subject: Subject) -> None:
+    subject.issuer.gate.close()
+    await subject.left(signed())
+    subject.issuer.gate.open()
+    assert await asyncio.gather(*(subject.user(signed()) for _ in range(5))) == [USER] * 5
+    assert subject.issuer.asked == 1
+    assert subject.fetched == {"taken": 1}
+
+
+async def test_a_fetch_that_fails_is_counted_when_who_waited_for_it_has_left(subject: Subject) -> None:
+    subject.issuer.gate.close()
+    subject.issuer.status = 503
+    await subject.left(signed())
+    subject.issuer.gate.open()
+    with pytest.raises(Unreachable):
+        await subject.user(signed())
+    assert subject.fetched == {"failed": 1}
+
+
+async def test_a_fetch_ends_with_the_task_that_follows_the_keys(subject: Subject) -> None:
+    subject.issuer.gate.close()
+    async with BackgroundTasks() as tasks:
+        tasks.start("keys", subject.keys.follow)
+        await subject.left(signed())
+    await subject.issuer.gate.until(waiting=0)
+    assert not subject.fetched
 
 
 async def test_keys_that_were_good_stay_while_the_issuer_is_away(subject: Subject) -> None:

@@ -77,13 +77,17 @@ class IssuerKeys:
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._good_at = -float("inf")
         self._tried_at = -float("inf")
-        self._fetching = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
+        """The last fetch, which may be over. It is nobody's who waits for it; `follow` ends it."""
 
     async def follow(self) -> None:
-        """Fetch the keys again and again; for a background task."""
-        while True:
-            await self._try(self._clock())
-            await asyncio.sleep(self._issuer.fresh_seconds)
+        """Fetch the keys again and again; for a background task, which ends the fetch that is under way with itself."""
+        try:
+            while True:
+                await self._try(self._clock())
+                await asyncio.sleep(self._issuer.fresh_seconds)
+        finally:
+            await self._end_fetch()
 
     async def review(self, token: str, *, audience: str) -> str | None:
         """See `steersman.runtime.kubernetes.api.TokenReviewer.review`."""
@@ -121,19 +125,30 @@ class IssuerKeys:
         return self._clock() - self._good_at <= self._issuer.stale_seconds
 
     async def _try(self, unless_since: float) -> None:
-        """Fetch the keys, unless that was tried since then; what stands stays where it fails."""
-        async with self._fetching:
+        """Wait for the fetch that is under way, or for a new one unless that was tried since then."""
+        if self._fetching is None or self._fetching.done():
             if self._tried_at > unless_since:
                 return
-            self._tried_at = now = self._clock()
-            try:
-                self._keys = _usable_keys(await self._fetched())
-            except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-                log.warning("keys of an issuer cannot be fetched", extra={"error": _told(error)})
-                self._on_fetch("failed")
-                return
-            self._good_at = now
-            self._on_fetch("taken")
+            self._fetching = asyncio.create_task(self._fetch(), name="fetching an issuer's keys")
+        # A review has less time than a fetch: who cannot wait for the keys leaves them to who comes next.
+        await asyncio.shield(self._fetching)
+
+    async def _fetch(self) -> None:
+        """Fetch the keys; what stands stays where it fails."""
+        self._tried_at = now = self._clock()
+        try:
+            self._keys = _usable_keys(await self._fetched())
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            log.warning("keys of an issuer cannot be fetched", extra={"error": _told(error)})
+            self._on_fetch("failed")
+            return
+        self._good_at = now
+        self._on_fetch("taken")
+
+    async def _end_fetch(self) -> None:
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
 
     async def _fetched(self) -> Any:
         issuer = self._issuer
