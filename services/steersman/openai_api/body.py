@@ -18,6 +18,8 @@ Turn = tuple[str, str]
 """Role and text of a message."""
 
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_OF_TEXT: Final = frozenset({"text", "refusal"})
+"""Types of parts without which a message has nothing that could be answered; any other is an image, a sound, a file."""
 CHARACTERS_PER_TOKEN: Final = 4
 """Rule of thumb for English text under byte-pair encodings; images are not counted."""
 _MESSAGE_TOKENS: Final = 4
@@ -32,11 +34,13 @@ class ChatBody:
         data: The whole body.
         turns: Role and text of each message.
         images: Whether a message holds an image.
+        media: Whether a message holds an image or anything else that is no text.
     """
 
     data: Mapping[str, Any]
     turns: Sequence[Turn]
     images: bool
+    media: bool
 
     @property
     def model(self) -> str:
@@ -126,40 +130,41 @@ def of_data(data: Mapping[str, Any], *, max_messages: int) -> ChatBody:
     if len(messages) > max_messages:
         raise InvalidRequest("messages", f"at most {max_messages} messages are taken, got {len(messages)}")
     turns: list[Turn] = []
-    images = False
+    media: set[str] = set()
     for index, message in enumerate(messages):
-        turn, has_image = _read_message(index, message)
+        turn, of_turn = _read_message(index, message)
         turns.append(turn)
-        images = images or has_image
-    if not images and not any(text.strip() for _, text in turns if text):
+        media |= of_turn
+    if not media and not any(text.strip() for _, text in turns if text):
         raise InvalidRequest("messages", "no message has any text")
-    if not images and turns[-1][0] == "user" and not turns[-1][1].strip():
+    if not media and turns[-1][0] == "user" and not turns[-1][1].strip():
         raise InvalidRequest(f"messages[{len(turns) - 1}].content", "must not be empty")
-    return ChatBody(data, turns, images)
+    return ChatBody(data, turns, images="image_url" in media, media=bool(media))
 
 
-def _read_message(index: int, message: object) -> tuple[Turn, bool]:
+def _read_message(index: int, message: object) -> tuple[Turn, set[str]]:
+    """Its role and text, and the types of its parts that are no text."""
     field = f"messages[{index}]"
     if not isinstance(message, dict):
         raise InvalidRequest(field, "must be an object")
     role = message.get("role")
     if not isinstance(role, str) or role not in _ROLES:
         raise InvalidRequest(f"{field}.role", f"must be one of {', '.join(sorted(_ROLES))}")
-    text, has_image = _read_content(f"{field}.content", message.get("content"), role)
+    text, media = _read_content(f"{field}.content", message.get("content"), role)
     if "\0" in text:
         raise InvalidRequest(f"{field}.content", "must not contain NUL characters")
-    return (role, text), has_image
+    return (role, text), media
 
 
-def _read_content(field: str, content: object, role: str) -> tuple[str, bool]:
+def _read_content(field: str, content: object, role: str) -> tuple[str, set[str]]:
     if isinstance(content, str):
-        return content, False
+        return content, set()
     if content is None and role not in {"user", "system", "developer"}:
-        return "", False  # an assistant's turn may consist of tool calls alone
+        return "", set()  # an assistant's turn may consist of tool calls alone
     if not isinstance(content, list):
         raise InvalidRequest(field, "must be a string or an array of content parts")
     texts: list[str] = []
-    has_image = False
+    media: set[str] = set()
     for index, part in enumerate(content):
         if not isinstance(part, dict) or not isinstance(part.get("type"), str):
             raise InvalidRequest(f"{field}[{index}]", "must be an object with a type")
@@ -167,8 +172,9 @@ def _read_content(field: str, content: object, role: str) -> tuple[str, bool]:
             if not isinstance(part.get("text"), str):
                 raise InvalidRequest(f"{field}[{index}].text", "must be a string")
             texts.append(part["text"])
-        has_image = has_image or part["type"] == "image_url"
-    return "\n".join(texts), has_image
+        elif part["type"] not in _OF_TEXT:
+            media.add(part["type"])
+    return "\n".join(texts), media
 
 
 def _is_count(value: object) -> bool:

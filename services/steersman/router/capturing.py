@@ -115,7 +115,7 @@ class Capturing:
 
     def _content(self, closed: Closed, body: ChatBody, rate: float) -> bytes | None:
         """A line for `steersman label` and `steersman calibrate`; None where it would be too long."""
-        if body.images or sum(len(text) for _, text in body.turns) > self._longest:
+        if body.media or sum(len(text) for _, text in body.turns) > self._longest:
             return None
         line = {**fields(closed, sample_rate=rate), "messages": body.data["messages"]}
         try:

@@ -11,6 +11,8 @@ from steersman.runtime.errors import InvalidRequest
 
 HELLO = {"role": "user", "content": "Hello"}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+SOUND = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+FILE = {"type": "file", "file": {"file_id": "file-1"}}
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(),
@@ -45,7 +47,7 @@ def nested(depth: int) -> bytes:
 def test_a_conversation_is_read_as_turns() -> None:
     body = read({"role": "system", "content": "Be brief."}, HELLO)
     assert body.turns == [("system", "Be brief."), ("user", "Hello")]
-    assert not body.images
+    assert (body.images, body.media) == (False, False)
 
 
 def test_parts_of_text_are_joined() -> None:
@@ -55,18 +57,21 @@ def test_parts_of_text_are_joined() -> None:
 
 def test_an_image_is_noticed_and_its_text_read() -> None:
     body = read({"role": "user", "content": [{"type": "text", "text": "What is this?"}, IMAGE]})
-    assert body.images
+    assert (body.images, body.media) == (True, True)
     assert body.turns == [("user", "What is this?")]
 
 
-def test_an_image_needs_no_text() -> None:
-    assert read({"role": "user", "content": [IMAGE]}).turns == [("user", "")]
+@pytest.mark.parametrize("part", [IMAGE, SOUND, FILE], ids=lambda part: part["type"])
+def test_what_is_no_text_needs_none(part: dict[str, Any]) -> None:
+    asked = {"role": "user", "content": [part]}
+    assert read(asked).turns == [("user", "")]
+    assert read({"role": "system", "content": "Answer."}, asked).turns[-1] == ("user", "")
 
 
 def test_parts_of_unknown_kinds_are_the_engines_business() -> None:
-    part = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
-    body = read({"role": "user", "content": [{"type": "text", "text": "Transcribe"}, part]})
+    body = read({"role": "user", "content": [{"type": "text", "text": "Transcribe"}, SOUND]})
     assert body.turns == [("user", "Transcribe")]
+    assert (body.images, body.media) == (False, True)
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "user", "assistant", "tool", "function"])
@@ -149,6 +154,11 @@ def test_an_earlier_user_turn_may_be_empty() -> None:
         pytest.param(raw({"role": "user", "content": ""}), "messages", id="empty text"),
         pytest.param(raw({"role": "user", "content": " \n\t"}), "messages", id="white space"),
         pytest.param(raw({"role": "user", "content": []}), "messages", id="no parts"),
+        pytest.param(
+            raw({"role": "user", "content": [{"type": "refusal", "refusal": "No."}]}),
+            "messages",
+            id="a refusal alone",
+        ),
         pytest.param(
             raw(HELLO, {"role": "user", "content": " "}), "messages[1].content", id="an empty last turn"
         ),

@@ -113,15 +113,17 @@ async def test_a_request_that_failed_after_it_was_decided_is_kept_with_its_outco
     assert [line["outcome"] for line in subject.lines()] == ["UNAVAILABLE"]
 
 
-async def test_what_is_too_long_or_has_images_is_left_out(subject: Subject) -> None:
+async def test_what_is_too_long_or_has_more_than_text_is_left_out(subject: Subject) -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    file = {"type": "file", "file": {"file_id": "file-1"}}
     text = {"type": "text", "text": "What is this?"}
     async with subject.capturing(longest=1500):
         await subject.ask("x" * 2000)
         await subject.ask("é" * 1200)  # short in characters, long in bytes
         await subject.ask(messages=[{"role": "user", "content": [text, image]}], model="auto")
+        await subject.ask(messages=[{"role": "user", "content": [file]}], model="auto")
         await subject.ask("x")
-    assert subject.counted["too_large"] == 3
+    assert subject.counted["too_large"] == 4
     assert [line["messages"][0]["content"] for line in subject.lines()] == ["x"]
 
 

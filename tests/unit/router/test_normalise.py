@@ -32,6 +32,12 @@ def test_the_last_user_turn_comes_last_with_the_conversation_before_it() -> None
     assert text == "Who wrote it?\nMelville.\nAnd when?"
 
 
+def test_a_turn_without_text_is_scored_as_the_last_one_that_has_some() -> None:
+    asked = ("user", "Read out what is on the page.")
+    assert text_of(asked, ("assistant", "Which page?"), ("user", "")) == text_of(asked)
+    assert text_of(("system", "Answer."), ("user", "")) == ""
+
+
 @pytest.mark.parametrize("role", ["system", "developer"])
 def test_instructions_are_left_out(role: str) -> None:
     turns = [(role, "You are a pirate."), ("user", "Who wrote it?"), (role, "Be brief."), ("user", "Say!")]
