@@ -3,8 +3,9 @@
 The new head is a regression on the same inputs and on the old head's output (`label_regression`), folded into one
 head of the same form, so that what serves the shipped one serves it too.
 
-Percentiles are told among the labelled prompts, each scored by a head that did not see its label: a head is bolder on
-what it has seen.
+Percentiles are told among the labelled prompts, each scored by a head that did not see its label and measured from
+centres that were found without it: a head is bolder on what it has seen, and what it has seen lies nearer to its
+centres than other queries of the same traffic.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from steersman.classifier import artefact, label_regression, training
 from steersman.classifier.embeddings import Identity, StaticEmbeddings, locate
@@ -38,6 +40,8 @@ MOST: Final = 3000
 
 _CENTRES: Final = 64
 _LABELS_PER_CENTRE: Final = 4
+_FOLDS: Final = 10
+"""Parts of the labelled prompts, each of which is measured from centres of the others."""
 _RESAMPLES: Final = 500
 
 
@@ -93,16 +97,12 @@ def _head(
         np.column_stack((unseen, np.ones_like(unseen))), labels.wins, sample_weights=alike
     )
     vectors = inputs[:, : old.reference.centroids.shape[1]]
-    centres = min(_CENTRES, max(1, len(vectors) // _LABELS_PER_CENTRE))
-    found = spherical_kmeans(vectors, centres=centres, sample_weights=alike, generator=generator)
-    centroids = np.vstack((old.reference.centroids, found)).astype(np.float32)
-    distances = distance(vectors.astype(np.float32), centroids).astype(np.float64)
     reference = Reference(
         win_slope=float(slope),
         win_intercept=float(intercept),
-        centroids=centroids,
+        centroids=_centroids(vectors, old, generator),
         score_percentiles=Percentiles.of(unseen, weights=alike),
-        novelty_percentiles=Percentiles.of(distances, weights=alike),
+        novelty_percentiles=Percentiles.of(_left_out_distances(vectors, old, generator), weights=alike),
     )
     return StaticHead(
         weights=fitted.linear.weights.astype(np.float32),
@@ -110,6 +110,26 @@ def _head(
         reference=reference,
         bumps=fitted.bumps,
     )
+
+
+def _centroids(vectors: Floats, old: StaticHead, generator: np.random.Generator) -> npt.NDArray[np.float32]:
+    """The old head's centres, and some of the labelled prompts."""
+    centres = min(_CENTRES, max(1, len(vectors) // _LABELS_PER_CENTRE))
+    found = spherical_kmeans(
+        vectors, centres=centres, sample_weights=np.ones(len(vectors)), generator=generator
+    )
+    return np.vstack((old.reference.centroids, found)).astype(np.float32)
+
+
+def _left_out_distances(vectors: Floats, old: StaticHead, generator: np.random.Generator) -> Floats:
+    """Of each labelled prompt, as far from the nearest centre as if it had not been labelled."""
+    fold = generator.permutation(len(vectors)) % _FOLDS
+    distances = np.empty(len(vectors))
+    for each in range(_FOLDS):
+        left_out = fold == each
+        centroids = _centroids(vectors[~left_out], old, generator)
+        distances[left_out] = distance(vectors[left_out].astype(np.float32), centroids)
+    return distances
 
 
 def _apgr(labels: Labels, scores: Floats, *, seed: int) -> Estimate:

@@ -12,6 +12,7 @@ from steersman.classifier.embeddings import DIRECTORY_VARIABLE
 from steersman.classifier.errors import ArtefactError, EmbeddingsError
 from steersman.classifier.labels import Labels
 from steersman.classifier.methods import static_head
+from steersman.router.model import OutOfDomain
 from unit.classifier import small_world
 
 
@@ -65,6 +66,27 @@ def test_an_adapted_head_tells_percentiles_of_the_labelled_prompts(
     adapted(shipped, embeddings, tmp_path)
     scores = static_head.load(tmp_path, environment(embeddings)).score(labels().texts).score
     assert np.mean(scores) == pytest.approx(0.5, abs=0.05)
+
+
+def test_other_queries_of_the_labelled_traffic_are_no_newer_than_the_labelled_prompts_were(
+    shipped: Path, embeddings: Path, tmp_path: Path
+) -> None:
+    texts = words(1100)
+    won = np.arange(100) % 2
+    known = Labels(
+        tuple(texts[:100]), won.astype(np.float64), won.astype(np.float64), rows=100, sha256="0" * 64
+    )
+    adapt(shipped, known, out=tmp_path, seed=0, environment=environment(embeddings), progress=silent)
+    novelty = static_head.load(tmp_path, environment(embeddings)).score(texts[100:]).novelty
+    assert np.mean(novelty >= OutOfDomain().novelty) < 0.01
+    assert np.median(novelty) == pytest.approx(0.5, abs=0.1)
+
+
+def words(count: int) -> list[str]:
+    """Texts of few letters each, which are alike in nothing."""
+    generator = np.random.default_rng(5)
+    alphabet = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    return [" ".join("".join(generator.choice(alphabet, 4)) for _ in range(2)) for _ in range(count)]
 
 
 def test_what_the_old_head_was_trained_on_is_no_newer_to_the_adapted_one(
