@@ -129,7 +129,11 @@ class Encoders:
         return {"name": Path(self._name).name, "sha256": digest.hexdigest()}
 
     def tune(self, lesson: Lesson, *, epochs: int, progress: Callable[[float], None]) -> Tuned:
-        """Fine-tune a copy; the same lesson and seed give the same weights on the same kind of processor."""
+        """Fine-tune a copy; the same lesson and seed give the same weights on the same kind of processor.
+
+        Raises:
+            ModelError: The loss is no finite number, of which nothing is learnt and all weights are lost.
+        """
         torch = self._torch
         torch.manual_seed(self._seed)
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -142,9 +146,11 @@ class Encoders:
         model.train()
         for step, rows in enumerate(_batches(len(lesson.texts), epochs=epochs, seed=self._seed), start=1):
             logits = _run(torch, model, token_ids.of([lesson.texts[row] for row in rows]))
-            _loss(
-                torch, logits[:, 0] + intercepts[torch.from_numpy(lesson.source[rows])], lesson, rows
-            ).backward()
+            told = logits[:, 0] + intercepts[torch.from_numpy(lesson.source[rows])]
+            loss = _loss(torch, told, lesson, rows)
+            if not torch.isfinite(loss):
+                raise ModelError(f"fine-tuning failed: the loss of step {step} of {steps} is {loss.item()}")
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             schedule.step()

@@ -35,7 +35,7 @@ class TrainingSet:
     gains: Floats
     """In the source's own units."""
     targets: Floats
-    """Gain, centred and scaled within the source."""
+    """Gain, centred and scaled within the source; NaN where no strong and weak model met."""
     wins: Floats
     """Share of won pairs; NaN where no model answered."""
     source: npt.NDArray[np.intp]
@@ -120,5 +120,6 @@ def _batches(texts: Sequence[str]) -> Iterable[Sequence[str]]:
 
 
 def _standardise(gains: Floats) -> Floats:
-    spread = gains.std()
-    return np.asarray((gains - gains.mean()) / (spread if spread > 0 else 1.0))
+    known = gains[~np.isnan(gains)]
+    spread = known.std()
+    return np.asarray((gains - known.mean()) / (spread if spread > 0 else 1.0))

@@ -62,6 +62,7 @@ def test_its_artefact_scores_any_text_without_torch_and_names_what_it_came_from(
 def test_battles_are_learnt_from(data: Path, embeddings: Path, encoder: Path, tmp_path: Path) -> None:
     names = {"model_a": "big", "model_b": "small", "winner": "model_a"}
     rows = [{"prompt": f"battle {number}", **names} for number in range(120)]
+    rows.append({"prompt": "says nothing of strong and weak", **names, "model_b": "third"})
     small_world.write_json_lines(tmp_path / "battles.jsonl", rows)
     bert.train(
         data,
@@ -73,6 +74,8 @@ def test_battles_are_learnt_from(data: Path, embeddings: Path, encoder: Path, tm
     )
     manifest = json.loads((tmp_path / "out" / artefact.MANIFEST).read_text(encoding="utf-8"))
     assert "battles.jsonl" in [entry["folder"] for entry in manifest["data"]]
+    scores = methods.load(tmp_path / "out", {DIRECTORY_VARIABLE: str(embeddings)}).score(TEXTS).score
+    assert ((scores >= 0) & (scores <= 1)).all()
 
 
 def test_what_serves_gives_the_logits_of_what_was_tuned(encoder: Path) -> None:
@@ -95,6 +98,13 @@ def test_tuning_learns_what_the_labels_say_within_each_source(
     assert logits[0] > logits[1] + 0.5
     assert told[-1] == 1.0
     assert told == sorted(told)
+
+
+def test_a_label_that_is_no_number_is_an_error_and_not_an_encoder_of_none(encoder: Path) -> None:
+    taught = lesson()
+    taught.labels[5] = np.nan
+    with pytest.raises(ModelError, match=r"the loss of step \d of 6 is nan"):
+        Encoders(str(encoder), seed=0).tune(taught, epochs=1, progress=lambda _: None)
 
 
 def lesson() -> Lesson:

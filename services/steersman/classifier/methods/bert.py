@@ -113,8 +113,9 @@ class Tuning:
         """With the number of each row as the last of its inputs, by which its text is found."""
 
     def tune(self, pool: TrainingSet, chosen: Hyperparameters) -> fine_tuning.Tuned:
-        """Fine-tune on rows of the material."""
+        """Fine-tune on those rows of the material that have a label."""
         self._begun += 1
+        pool = pool.of(~np.isnan(_labels(pool)))
         lesson = Lesson(
             texts=self._texts_of(pool.inputs),
             labels=_labels(pool),
@@ -136,7 +137,10 @@ class Tuning:
 
 
 def _labels(pool: TrainingSet) -> Floats:
-    """Share of won pairs; where no model answered, what rises with the target as such a share would."""
+    """Share of won pairs; where no model answered, what rises with the target as such a share would.
+
+    NaN for a battle that says nothing of strong and weak.
+    """
     return np.where(np.isnan(pool.wins), 1 / (1 + np.exp(-pool.targets)), pool.wins)
 
 
