@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
@@ -42,17 +44,20 @@ def write(
 ) -> str:
     """Write all files, or on failure none, and tell the digest.
 
-    In a Triton model repository the digest goes into the model's `config.pbtxt` as well.
+    In a Triton model repository the digest goes into the model's `config.pbtxt` as well. A number of the manifest that
+    is not finite becomes null: JSON has none such.
 
     Raises:
-        ArtefactError: The directory cannot be written.
+        ArtefactError: A tensor is not all finite numbers, or the directory cannot be written.
     """
+    _check(tensors)
     head = save(tensors)
+    manifest = _plain(manifest)
     if files:
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         manifest = {**manifest, FILES: hashes}
     digest = _digest(head, manifest)
-    described = json.dumps({DIGEST: digest, **manifest}, indent=2, ensure_ascii=False) + "\n"
+    described = json.dumps({DIGEST: digest, **manifest}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     further = {directory / name: content for name, content in files.items()}
     written = {directory / HEAD: head, directory / MANIFEST: described.encode(), **further}
     configuration = directory.parent / "config.pbtxt"
@@ -116,6 +121,21 @@ def read_file(directory: Path, name: str, manifest: Manifest) -> bytes:
     if hashlib.sha256(content).hexdigest() != manifest.get(FILES, {}).get(name):
         raise ArtefactError(f"{name} and {MANIFEST} in {directory} do not belong together")
     return content
+
+
+def _check(tensors: Tensors) -> None:
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise ArtefactError(f"nothing is written: not all of '{name}' are finite numbers")
+
+
+def _plain(value: Any) -> Any:
+    """The same with None for every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _digest(head: bytes, manifest: Mapping[str, Any]) -> str:

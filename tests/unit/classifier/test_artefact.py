@@ -59,6 +59,21 @@ def test_the_model_configuration_gets_the_digest_of_the_version(tmp_path: Path) 
     assert first != again
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_finite_numbers_are_not_written(tmp_path: Path, value: float) -> None:
+    tensors = {"weights": np.array([1.0, value], dtype=np.float32)}
+    with pytest.raises(ArtefactError, match="not all of 'weights' are finite"):
+        artefact.write(tmp_path / "1", tensors=tensors, manifest=MANIFEST)
+    assert not (tmp_path / "1").exists()
+
+
+def test_a_metric_that_is_not_finite_is_null_in_the_manifest(tmp_path: Path) -> None:
+    metrics = {"apgr": [np.float64("nan"), 0.5], "high": float("inf")}
+    digest = artefact.write(tmp_path, tensors=TENSORS, manifest={"metrics": metrics})
+    _, manifest = artefact.read(tmp_path, digest=digest)
+    assert manifest["metrics"] == {"apgr": [None, 0.5], "high": None}
+
+
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     before = artefact.write(tmp_path, tensors=TENSORS, manifest=MANIFEST)
     (tmp_path / f".{artefact.MANIFEST}.partial").mkdir()
