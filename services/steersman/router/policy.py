@@ -50,9 +50,12 @@ def tier_index(score: float, boundaries: Sequence[float]) -> int:
 def stand_in_of(text: str) -> float:
     """A number that is uniform in [0, 1) over texts, and the same for the same text on every replica.
 
-    A score is a percentile, so that this in its place sends the planned share to each tier.
+    A score is a percentile, so that this in its place sends the planned share to each tier. Lone surrogates, which no
+    UTF-8 text holds, are taken for question marks, as the classifier takes them.
     """
-    return (int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) >> 3) / 2**53
+    return (
+        int.from_bytes(hashlib.blake2b(text.encode(errors="replace"), digest_size=7).digest()) >> 3
+    ) / 2**53
 
 
 def place(
