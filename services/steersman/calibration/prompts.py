@@ -91,10 +91,8 @@ def _turns(line: Line) -> Iterator[body.Turn]:
             raise line.wrong(error.message) from error
     elif not isinstance(fields.get("prompt"), str):
         raise line.wrong("neither 'messages' nor a 'prompt' that is text")
-    elif not isinstance(fields.get("options") or [], list):
-        raise line.wrong("'options' is no list")
     else:
-        yield "user", training_data.text_of(fields)
+        yield "user", training_data.asked_in(line)
 
 
 def _gain(line: Line, models: Models, known: Counter[str]) -> float | None:

@@ -3,7 +3,7 @@
 One JSON object a line (plain or gzip) or CSV, with the columns `prompt`, `model_a`, `model_b` and `winner`, which is
 `model_a`, `model_b` or `tie`. In Chatbot Arena's files a prompt is the JSON list of a conversation's turns, of which
 the first is read, and `winner` may be `tie (bothbad)` or three columns `winner_model_a`, `winner_model_b`,
-`winner_tie`.
+`winner_tie`. Rows with `near_eval` are left out, as training leaves them out.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ FEWEST: Final = 20
 """Battles of a strong with a weak model without which nothing is learnt."""
 
 _COLUMNS: Final = ("prompt", "model_a", "model_b")
+_MARKED: Final = ("true", "1")
+"""What `near_eval` is, in JSON and in CSV."""
 _WON: Final = {"model_a": 1.0, "a": 1.0, "model_b": 0.0, "b": 0.0}
 
 
@@ -47,6 +49,8 @@ class _Battle:
     first: str
     second: str
     won: float
+    near: bool
+    """The row says of itself that it is near an evaluation prompt."""
 
 
 def read(file: BattleFile, *, forbidden: frozenset[int]) -> Examples:
@@ -61,7 +65,7 @@ def read(file: BattleFile, *, forbidden: frozenset[int]) -> Examples:
     """
     content = json_lines.read(file.path)
     found = [_battle(row, where) for row, where in _rows(content, file.path)]
-    battles = [battle for battle in found if is_apart(battle.prompt, forbidden)]
+    battles = [battle for battle in found if not battle.near and is_apart(battle.prompt, forbidden)]
     models = tuple(sorted({name for battle in battles for name in (battle.first, battle.second)}))
     _check(battles, models, file)
     source = Source(
@@ -138,7 +142,13 @@ def _battle(row: Mapping[str, Any], where: str) -> _Battle:
             raise DataError(f"{where}: no column '{column}' with a text")
     if row["model_a"] == row["model_b"]:
         raise DataError(f"{where}: a model in a battle with itself")
-    return _Battle(_first_turn(row["prompt"]), row["model_a"], row["model_b"], _won(row, where))
+    return _Battle(
+        _first_turn(row["prompt"]),
+        row["model_a"],
+        row["model_b"],
+        _won(row, where),
+        near=str(row.get("near_eval")).lower() in _MARKED,
+    )
 
 
 def _won(row: Mapping[str, Any], where: str) -> float:
@@ -148,14 +158,16 @@ def _won(row: Mapping[str, Any], where: str) -> float:
         winner = flagged[0] if len(flagged) == 1 else None
     if isinstance(winner, str) and winner.startswith("tie"):
         return 0.5
-    if winner not in _WON:
+    if not isinstance(winner, str) or winner not in _WON:
         raise DataError(f"{where}: 'winner' must be model_a, model_b or tie")
     return _WON[winner]
 
 
 def _first_turn(prompt: str) -> str:
     if prompt.startswith("["):
-        with suppress(json.JSONDecodeError):
+        with suppress(
+            ValueError, RecursionError
+        ):  # no JSON, or a number or a nesting that Python does not read
             turns = json.loads(prompt)
             if turns and isinstance(turns[0], str):
                 return turns[0]

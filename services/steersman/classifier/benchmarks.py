@@ -25,6 +25,8 @@ FOLDER = "routellm_eval"
 STRONG = "gpt-4-1106-preview"
 WEAK = "mistralai/Mixtral-8x7B-Instruct-v0.1"
 """The paper's pair of models, by the names of its files."""
+_CHOICES = "\nA. "
+"""Where the choices of a question begin."""
 
 
 def read_all(data: Path) -> tuple[Benchmark, ...]:
@@ -47,6 +49,15 @@ def prompts_with_contaminated(data: Path) -> Iterator[str]:
     for benchmark in read_all(data):
         yield from benchmark.prompts
         yield from _contaminated(data / FOLDER / benchmark.name)
+
+
+def texts_to_keep_from(data: Path) -> Iterator[str]:
+    """What nothing that is learnt from may hold: prompts, questions without their choices, later turns."""
+    prompts = list(prompts_with_contaminated(data))
+    yield from prompts
+    yield from (question for prompt in prompts if (question := prompt.partition(_CHOICES)[0]) != prompt)
+    for line in _lines(data / FOLDER / "mt_bench" / "question.jsonl"):
+        yield from line.column("turns")[1:]
 
 
 def sha256_of_files(data: Path) -> dict[str, str]:

@@ -72,6 +72,15 @@ class Line:
             raise self.wrong(f"'{name}' is {number:g}, which is not from {least:g} to {most:g}")
         return number
 
+    def score(self, name: str, value: object, *, least: float = -math.inf, most: float = math.inf) -> float:
+        """As `checked`, of a value that may also be true or false, which is 1 or 0.
+
+        Raises:
+            DataError: It is neither.
+        """
+        number = int(value) if isinstance(value, bool) else value
+        return self.checked(name, number, least=least, most=most)
+
     def wrong(self, what: str) -> DataError:
         """The error that says what is wrong with this line."""
         return DataError(f"{self.path}, line {self.number}: {what}")

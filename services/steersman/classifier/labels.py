@@ -4,36 +4,32 @@ One JSON object a line, in a file that may be compressed with gzip. Each has a `
 `strong`, `weak` or `tie`, or `scores`, which gives each model's success. Messages name lines and columns and never
 tell a prompt.
 
-Prompts near an evaluation prompt are left out, as training leaves them out: whoever labels a benchmark and measures on
-it has measured nothing.
+Prompts near an evaluation prompt, or marked as such by `near_eval`, are left out, as training leaves them out: whoever
+labels a benchmark and measures on it has measured nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
-from steersman.classifier.training_data import is_apart
+from steersman.classifier.json_lines import Line
+from steersman.classifier.training_data import asked_in, is_near
 
 FEWEST: Final = 20
 """Prompts without whose labels nothing is fitted."""
 
 _GAIN_OF_WINNER: Final = {"strong": 1.0, "tie": 0.0, "weak": -1.0}
-
-
-class _NoLabel(Exception):
-    """A row has none that can be used; says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +69,11 @@ def read(path: Path, *, forbidden: frozenset[int], strong: str = "strong", weak:
     """
     content = json_lines.read(path)
     gains: defaultdict[str, list[float]] = defaultdict(list)
-    for prompt, gain in _labels(content, path, strong=strong, weak=weak):
-        gains[prompt].append(gain)
-    near = [prompt for prompt in gains if not is_apart(prompt, forbidden)]
+    near: set[str] = set()
+    for line, gain in _labels(content, path, strong=strong, weak=weak):
+        gains[line.row["prompt"]].append(gain)
+        if forbidden and is_near(line.row, forbidden):
+            near.add(line.row["prompt"])
     left_out = sum(len(gains.pop(prompt)) for prompt in near)
     _check(list(gains.values()), path, left_out=left_out)
     return Labels(
@@ -96,32 +94,25 @@ def _check(gains: list[list[float]], path: Path, *, left_out: int) -> None:
         raise DataError(f"all labels in {path} say the same; nothing can be learnt from them")
 
 
-def _labels(content: bytes, path: Path, *, strong: str, weak: str) -> Iterator[tuple[str, float]]:
+def _labels(content: bytes, path: Path, *, strong: str, weak: str) -> Iterator[tuple[Line, float]]:
     for line in json_lines.parse(content, path):
-        prompt = line.column("prompt")
-        if not isinstance(prompt, str):
-            raise line.wrong("column 'prompt' should be a text")
-        try:
-            yield prompt, _gain(line.row, strong=strong, weak=weak)
-        except _NoLabel as error:
-            raise line.wrong(str(error)) from None
+        asked_in(line)
+        yield line, _gain(line, strong=strong, weak=weak)
 
 
-def _gain(row: Mapping[str, Any], *, strong: str, weak: str) -> float:
-    if "winner" in row:
-        if row["winner"] not in _GAIN_OF_WINNER:
-            raise _NoLabel("'winner' must be strong, weak or tie")
-        return _GAIN_OF_WINNER[row["winner"]]
-    scores = row.get("scores")
-    if not isinstance(scores, dict):
-        raise _NoLabel("neither 'winner' nor 'scores'")
-    return _score(scores, strong) - _score(scores, weak)
+def _gain(line: Line, *, strong: str, weak: str) -> float:
+    if "winner" in line.row:
+        winner = line.row["winner"]
+        if not isinstance(winner, str) or winner not in _GAIN_OF_WINNER:
+            raise line.wrong("'winner' must be strong, weak or tie")
+        return _GAIN_OF_WINNER[winner]
+    if not isinstance(line.row.get("scores"), dict):
+        raise line.wrong("neither 'winner' nor 'scores'")
+    return _score(line, strong) - _score(line, weak)
 
 
-def _score(scores: Mapping[str, Any], model: str) -> float:
+def _score(line: Line, model: str) -> float:
+    scores = line.row["scores"]
     if model not in scores:
-        raise _NoLabel(f"no score of '{model}'; there are {', '.join(sorted(scores)) or 'none'}")
-    score = scores[model]
-    if not isinstance(score, int | float) or not math.isfinite(score):
-        raise _NoLabel(f"the score of '{model}' is no number")
-    return float(score)
+        raise line.wrong(f"no score of '{model}'; there are {', '.join(sorted(scores)) or 'none'}")
+    return line.score(f"scores.{model}", scores[model])

@@ -82,7 +82,7 @@ def guard(data: Path) -> frozenset[int]:
     Raises:
         DataError: The evaluation files are missing or malformed.
     """
-    return training_data.runs_of(benchmarks.prompts_with_contaminated(data))
+    return training_data.runs_of(benchmarks.texts_to_keep_from(data))
 
 
 def prepare(

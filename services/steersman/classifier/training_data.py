@@ -1,14 +1,15 @@
 """Which rows a head is trained on, and the guard that keeps evaluation out of them.
 
 Only the folders of `training_sources.toml` are read. A row goes when it says of itself that it is near an evaluation
-prompt, or when it shares a run of ten words with one: benchmarks leak into each other word for word.
+prompt, or when it shares a run of ten words with one: benchmarks leak into each other word for word. A text of fewer
+words is near where it is the whole of an evaluation prompt, or of one's question without its choices.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,9 +21,12 @@ import numpy.typing as npt
 from steersman.classifier import json_lines
 from steersman.classifier.datasets import registry
 from steersman.classifier.errors import DataError
+from steersman.classifier.json_lines import Line
 
 RUN_WORDS = 10
 """Words in a row that make two prompts near."""
+
+Floats = npt.NDArray[np.float64]
 
 Row = dict[str, Any]
 """One parsed JSON line."""
@@ -48,15 +52,15 @@ class Examples:
 
     source: Source
     texts: tuple[str, ...]
-    gains: npt.NDArray[np.float64]
+    gains: Floats
     """Success of strong less success of weak, or the difficulty; in the source's own units."""
-    wins: npt.NDArray[np.float64]
+    wins: Floats
     """Share of the pairs of a strong and a weak model that the strong one wins; NaN where no model answered."""
     group: npt.NDArray[np.str_]
     """Finer origin of each row, for validation."""
     models: tuple[str, ...]
     """Those that have answered some of the rows."""
-    outcomes: npt.NDArray[np.float64]
+    outcomes: Floats
     """Success of each model on each row, shape `(rows, models)`; NaN where it has not answered."""
     sha256: str
     """Of the file as it was read."""
@@ -66,6 +70,15 @@ class Examples:
     def side_of(self, model: str) -> int:
         """1 for a model that stands for strong, -1 for weak, 0 for any other."""
         return int(model in self.source.strong) - int(model in self.source.weak)
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """What one row says; as in `Examples`."""
+
+    gain: float
+    win: float
+    outcomes: Floats
 
 
 def sources() -> tuple[Source, ...]:
@@ -105,6 +118,12 @@ def is_apart(prompt: str, forbidden: frozenset[int]) -> bool:
     return forbidden.isdisjoint(_runs(prompt))
 
 
+def is_near(row: Row, forbidden: frozenset[int]) -> bool:
+    """Whether a row is marked as near an evaluation prompt, or is so by itself, alone or with its choices."""
+    texts = {row["prompt"], text_of(row)}
+    return bool(row.get("near_eval")) or not all(is_apart(text, forbidden) for text in texts)
+
+
 def read(folder: Path, source: Source, *, forbidden: frozenset[int]) -> Examples:
     """Read a source without the rows that are near an evaluation prompt.
 
@@ -118,11 +137,12 @@ def read(folder: Path, source: Source, *, forbidden: frozenset[int]) -> Examples
     """
     path = _only_file(folder)
     content = json_lines.read(path)
-    rows = [_prompted(line) for line in json_lines.parse(content, path)]
-    if not rows:
+    lines = list(json_lines.parse(content, path))
+    if not lines:
         raise DataError(f"{path} has no rows")
-    allowed = [row for row in rows if not row.get("near_eval") and is_apart(row["prompt"], forbidden)]
-    labelled = [(row, gain, win) for row in allowed for gain, win in _labels(row, source)]
+    asked = [(line, asked_in(line)) for line in lines]
+    allowed = [(line, text) for line, text in asked if not is_near(line.row, forbidden)]
+    labelled = [(line, text, label) for line, text in allowed if (label := _label(line, source))]
     if not labelled:
         raise DataError(
             f"no row of {path} can be used: all are near evaluation prompts or lack the models' scores"
@@ -130,14 +150,14 @@ def read(folder: Path, source: Source, *, forbidden: frozenset[int]) -> Examples
     models = source.strong + source.weak
     return Examples(
         source=source,
-        texts=tuple(text_of(row) for row, _, _ in labelled),
-        gains=np.array([gain for _, gain, _ in labelled]),
-        wins=np.array([win for _, _, win in labelled]),
-        group=np.array([str(row.get("source") or source.folder) for row, _, _ in labelled]),
+        texts=tuple(text for _, text, _ in labelled),
+        gains=np.array([label.gain for _, _, label in labelled]),
+        wins=np.array([label.win for _, _, label in labelled]),
+        group=np.array([str(line.row.get("source") or source.folder) for line, _, _ in labelled]),
         models=models,
-        outcomes=_outcomes([row for row, _, _ in labelled], models),
+        outcomes=np.array([label.outcomes for _, _, label in labelled]),
         sha256=hashlib.sha256(content).hexdigest(),
-        left_out=len(rows) - len(labelled),
+        left_out=len(lines) - len(labelled),
     )
 
 
@@ -150,45 +170,46 @@ def text_of(row: Row) -> str:
     return "\n".join((row["prompt"], *lettered, "Answer:"))
 
 
-def _labels(row: Row, source: Source) -> Iterator[tuple[float, float]]:
-    """The gain and the share of won pairs, or nothing where a side has no score."""
+def asked_in(line: Line, column: str = "prompt") -> str:
+    """As `text_of`, of a row that may be malformed.
+
+    Raises:
+        DataError: The prompt is no text, or the choices are no list.
+    """
+    prompt, options = line.column(column), line.row.get("options")
+    if not isinstance(prompt, str):
+        raise line.wrong(f"column '{column}' should be a text")
+    if not isinstance(options, list | None):
+        raise line.wrong("'options' is no list")
+    return text_of({"prompt": prompt, "options": options})
+
+
+def _label(line: Line, source: Source) -> _Label | None:
+    """None where a side has no score."""
     if source.difficulty is not None:
-        yield float(_column(row, source.difficulty, source)), float("nan")
-        return
-    scores: Mapping[str, float | None] = _column(row, "scores", source)
-    strong, weak = _present(scores, source.strong), _present(scores, source.weak)
-    if strong.size and weak.size:
-        yield float(strong.mean() - weak.mean()), float((strong[:, None] > weak).mean())
+        return _Label(line.number_of(source.difficulty), float("nan"), np.zeros(0))
+    outcomes = _outcomes(line, source.strong + source.weak)
+    strong, weak = (side[~np.isnan(side)] for side in np.split(outcomes, [len(source.strong)]))
+    if not strong.size or not weak.size:
+        return None
+    return _Label(float(strong.mean() - weak.mean()), float((strong[:, None] > weak).mean()), outcomes)
 
 
-def _outcomes(rows: Sequence[Row], models: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Success of each model on each row; None becomes NaN."""
+def _outcomes(line: Line, models: Sequence[str]) -> Floats:
+    """Success of each model on a row; NaN where it has not answered."""
+    scores = line.column("scores")
+    if not isinstance(scores, dict):
+        raise line.wrong("column 'scores' should map models to numbers")
+    told = ((model, scores.get(model)) for model in models)
     return np.array(
-        [[row["scores"].get(model) for model in models] for row in rows if models], dtype=np.float64
-    ).reshape(len(rows), len(models))
-
-
-def _present(scores: Mapping[str, float | None], models: tuple[str, ...]) -> npt.NDArray[np.float64]:
-    return np.array([score for model in models if (score := scores.get(model)) is not None], dtype=np.float64)
-
-
-def _column(row: Row, name: str, source: Source) -> Any:
-    try:
-        return row[name]
-    except KeyError as error:
-        raise DataError(f"a row of {source.folder} has no column '{name}'") from error
+        [float("nan") if score is None else line.score(f"scores.{model}", score) for model, score in told]
+    )
 
 
 def _runs(prompt: str) -> Iterator[int]:
     words = prompt.lower().split()
     for start in range(max(len(words) - RUN_WORDS, 0) + 1):
         yield hash(tuple(words[start : start + RUN_WORDS]))
-
-
-def _prompted(line: json_lines.Line) -> Row:
-    if not isinstance(line.column("prompt"), str):
-        raise line.wrong("column 'prompt' should be a text")
-    return line.row
 
 
 def _only_file(folder: Path) -> Path:

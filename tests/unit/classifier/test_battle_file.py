@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from pathlib import Path
@@ -85,12 +86,34 @@ def test_a_battle_near_an_evaluation_prompt_is_left_out(tmp_path: Path) -> None:
     assert examples.left_out == 1
 
 
+@pytest.mark.parametrize("name", ["battles.jsonl", "battles.csv"])
+def test_a_battle_marked_as_near_an_evaluation_prompt_is_left_out(tmp_path: Path, name: str) -> None:
+    rows = [*(row | {"near_eval": False} for row in twenty()), battle(20, near_eval=True)]
+    path = tmp_path / name
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if path.suffix == ".csv":
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    examples = read(path)
+    assert len(examples.texts) == 20
+    assert examples.left_out == 1
+
+
+@pytest.mark.parametrize("prompt", ["[" * 100_000, "[" + "1" * 5_000 + "]"], ids=["nested", "digits"])
+def test_a_prompt_that_only_begins_like_a_list_of_turns_is_itself(tmp_path: Path, prompt: str) -> None:
+    assert read(written(tmp_path, *twenty(), battle(20, prompt=prompt))).texts[20] == prompt
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
         pytest.param([], "no battle of 'big'", id="empty"),
         pytest.param(twenty()[:19], "19 battles .* at least 20", id="too few"),
         pytest.param([battle(1, winner="left")], "line 1: 'winner' must be", id="unknown winner"),
+        pytest.param([battle(1, winner=["model_a"])], "line 1: 'winner' must be", id="a list"),
         pytest.param([battle(1, winner=None)], "line 1: 'winner' must be", id="no winner"),
         pytest.param([{"prompt": "x", "model_a": "big"}], "no column 'model_b'", id="no second model"),
         pytest.param([battle(1, prompt=7)], "no column 'prompt' with a text", id="a number as prompt"),

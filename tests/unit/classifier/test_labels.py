@@ -62,6 +62,15 @@ def test_prompts_near_an_evaluation_prompt_are_left_out_and_counted(tmp_path: Pa
     assert (read.rows, read.left_out) == (labels.FEWEST, 2)
 
 
+def test_labels_marked_as_near_an_evaluation_prompt_are_left_out_where_there_is_a_guard(
+    tmp_path: Path,
+) -> None:
+    file = written(tmp_path / "labels.jsonl", [*rows(), {"prompt": "x", "winner": "weak", "near_eval": True}])
+    guarded = labels.read(file, forbidden=runs_of(["another question"]))
+    assert (guarded.rows, guarded.left_out) == (labels.FEWEST, 1)
+    assert read_all(file).rows == labels.FEWEST + 1
+
+
 def test_too_few_labels_say_how_many_the_guard_took(tmp_path: Path) -> None:
     file = written(tmp_path / "labels.jsonl", rows())
     with pytest.raises(DataError, match="20 labels are left out"):
@@ -94,9 +103,15 @@ def test_a_compressed_file_holds_the_same_labels(tmp_path: Path) -> None:
         ),
         pytest.param(
             [*rows(), {"prompt": "x", "scores": {"strong": float("nan"), "weak": 0}}],
-            "line 21: the score of 'strong' is no number",
+            "line 21: 'scores.strong' is nan",
             id="not a number",
         ),
+        pytest.param(
+            [*rows(), {"prompt": "x", "scores": {"strong": 10**400, "weak": 0}}],
+            "line 21: 'scores.strong' is inf",
+            id="400 digits",
+        ),
+        pytest.param([*rows(), {"prompt": "x", "winner": ["strong"]}], "line 21: 'winner' must", id="a list"),
     ],
 )
 def test_what_cannot_be_learnt_from_is_refused_with_its_place(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steersman.classifier import benchmarks, training_data
+from steersman.classifier import benchmarks, training, training_data
 from steersman.classifier.errors import DataError
 from steersman.classifier.training_data import Source
 from unit.classifier import small_world
@@ -66,10 +66,31 @@ def test_evaluation_prompts_copied_into_a_training_folder_are_left_out(data: Pat
     source = training_data.sources()[0]
     leaked = [item | {"prompt": "mmlu question 3?"} for item in small_world.rows(source)[:1]]
     small_world.write_rows(data / source.folder, small_world.rows(source) + leaked)
-    forbidden = training_data.runs_of(benchmarks.prompts_with_contaminated(data))
-    examples = training_data.read(data / source.folder, source, forbidden=forbidden)
+    examples = training_data.read(data / source.folder, source, forbidden=training.guard(data))
     assert "mmlu question 3?" not in examples.texts
     assert examples.left_out == 1
+
+
+def test_a_row_that_only_with_its_choices_is_near_an_evaluation_prompt_is_left_out(tmp_path: Path) -> None:
+    near = row("Which?", options=["in the morning", "late at night"])
+    examples = read(tmp_path, near, row(), forbidden=(f"Prefix. {training_data.text_of(near)}",))
+    assert (examples.texts, examples.left_out) == (("Why?",), 1)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kept"),
+    [
+        pytest.param("Gluten", False, id="a question without its choices"),
+        pytest.param("And then?", False, id="a later turn"),
+        pytest.param("Is gluten in it?", True, id="a question that shares words"),
+    ],
+)
+def test_short_parts_that_are_asked_alone_are_kept_away_from(data: Path, prompt: str, *, kept: bool) -> None:
+    question = "gluten\nA. is in wheat\nB. is in rice\nAnswer:"
+    small_world.write_answers(
+        data / benchmarks.FOLDER / "mmlu" / "responses" / "mmlu_food.csv", name=question, count=1
+    )
+    assert training_data.is_apart(prompt, training.guard(data)) is kept
 
 
 def test_prompts_that_the_paper_leaves_out_are_kept_away_from_too(data: Path) -> None:
@@ -109,12 +130,30 @@ def test_a_multiple_choice_question_is_asked_with_its_choices() -> None:
         pytest.param(gzip.compress(b'{"prompt": "a"}\n{'), "line 2: not JSON", id="broken line"),
         pytest.param(gzip.compress(b'{"prompt": "a"}\n'), "no column 'scores'", id="no scores"),
         pytest.param(gzip.compress(b'{"prompt": "a", "scores": {}}\n'), "can be used", id="no known model"),
+        pytest.param(b'{"prompt": "a", "scores": [1]}', "line 1: .*map models", id="scores without names"),
+        pytest.param(
+            b'{"prompt": "a", "scores": {"s1": NaN}}', "line 1: 'scores.s1' is nan", id="a score that is NaN"
+        ),
+        pytest.param(
+            b'{"prompt": "a", "scores": {"w1": "yes"}}', "'scores.w1' is no number", id="a text as score"
+        ),
+        pytest.param(
+            b'{"prompt": "a", "options": 5}', "line 1: 'options' is no list", id="a number as choices"
+        ),
     ],
 )
 def test_malformed_data_is_told_in_a_sentence(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "chat.jsonl.gz").write_bytes(content)
     with pytest.raises(DataError, match=message):
         training_data.read(tmp_path, SOURCE, forbidden=frozenset())
+
+
+@pytest.mark.parametrize("steps", ["three", float("nan"), None])
+def test_a_difficulty_that_is_no_finite_number_is_told(tmp_path: Path, steps: object) -> None:
+    source = Source(folder="steps", licence="MIT", reference_share=1.0, difficulty="steps")
+    small_world.write_rows(tmp_path, [row(steps=3), row(steps=steps)])
+    with pytest.raises(DataError, match="line 2: 'steps' is"):
+        training_data.read(tmp_path, source, forbidden=frozenset())
 
 
 def test_a_missing_folder_is_told(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from steersman.classifier import json_lines
 from steersman.classifier.errors import DataError
 from steersman.classifier.evaluation.benchmark import Benchmark, Costs
 from steersman.classifier.json_lines import Line
-from steersman.classifier.training_data import text_of
+from steersman.classifier.training_data import asked_in
 
 PROMPT, SCORES, COST = "prompt", "scores", "cost"
 COSTS_BASIS = "US dollars of each call, from the data"
@@ -100,17 +100,10 @@ def _check_models(pair: Pair, *, known: Iterable[str], path: Path) -> None:
 
 def _answers(lines: Iterable[Line], pair: Pair, column: str) -> Iterator[_Answer]:
     for line in lines:
-        text = _text(line, column)
+        text = asked_in(line, column)
         strong, weak = (_number(line, SCORES, model, most=1) for model in (pair.strong, pair.weak))
         if strong is not None and weak is not None:
             yield _Answer(text=text, strong=strong, weak=weak, line=line)
-
-
-def _text(line: Line, column: str) -> str:
-    text = line.column(column)
-    if not isinstance(text, str):
-        raise line.wrong(f"column '{column}' should be a text")
-    return text_of({PROMPT: text, "options": line.row.get("options")})
 
 
 def _scores(line: Line) -> Mapping[str, Any]:
@@ -121,16 +114,9 @@ def _scores(line: Line) -> Mapping[str, Any]:
 
 
 def _number(line: Line, column: str, model: str, *, most: float = math.inf) -> float | None:
+    """None where it is unknown."""
     value = line.row[column].get(model)
-    if value is None:
-        return None
-    if not isinstance(value, int | float):
-        raise line.wrong(f"'{column}' of '{model}' is no number; null means unknown")
-    if not math.isfinite(value):
-        raise line.wrong(f"'{column}' of '{model}' is {value}; null means unknown")
-    if not 0 <= value <= most:
-        raise line.wrong(f"'{column}' of '{model}' is {value!r} and should be in 0..{most:g}")
-    return float(value)
+    return None if value is None else line.score(f"{column}.{model}", value, least=0, most=most)
 
 
 def _costs(lines: Sequence[Line], pair: Pair) -> Costs | None:

@@ -98,11 +98,14 @@ def test_any_script_and_any_length_is_a_prompt(tmp_path: Path) -> None:
             [row(), {"prompt": "a", "scores": [1]}], "line 2: .*map models", id="scores without names"
         ),
         pytest.param([{"prompt": 7, "scores": {"big": 1, "small": 1}}], "should be a text", id="no text"),
-        pytest.param([row(), row(big=float("nan"))], r"line 2: 'scores' of 'big' is nan", id="NaN"),
-        pytest.param([row(small="1")], "of 'small' is no number", id="text for a number"),
-        pytest.param([row(), row(small=7)], "line 2: .* is 7 and should be in 0..1", id="another scale"),
+        pytest.param([row(), row(big=float("nan"))], "line 2: 'scores.big' is nan", id="NaN"),
+        pytest.param([row(small="1")], "'scores.small' is no number", id="text for a number"),
+        pytest.param([row(), row(small=7)], "line 2: .* is 7, which is not from 0 to 1", id="another scale"),
         pytest.param([row(big=None), row(small=None)], "has scores of both", id="nothing in common"),
-        pytest.param([row(cost={"big": -1, "small": 1})], "'cost' of 'big' is -1", id="negative cost"),
+        pytest.param([row(cost={"big": -1, "small": 1})], "'cost.big' is -1", id="negative cost"),
+        pytest.param([row(), row(big=10**400)], "line 2: 'scores.big' is inf", id="400 digits"),
+        pytest.param([row(), row(options=5)], "line 2: 'options' is no list", id="a number as choices"),
+        pytest.param([row(), row(options="yes")], "line 2: 'options' is no list", id="a text as choices"),
     ],
 )
 def test_malformed_rows_are_told_in_a_sentence(tmp_path: Path, rows: list[Any], message: str) -> None:
