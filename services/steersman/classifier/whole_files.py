@@ -20,7 +20,8 @@ def replace_all(files: Mapping[Path, bytes], *, mode: int | None = None) -> None
     try:
         for path, content in files.items():
             if mode is not None:
-                partial[path].touch(mode)
+                partial[path].unlink(missing_ok=True)  # one that was left behind may be open to others
+                partial[path].touch(mode, exist_ok=False)
             partial[path].write_bytes(content)
         for path in files:
             partial[path].replace(path)

@@ -21,6 +21,16 @@ def test_keys_are_for_their_owner_alone_and_older_ones_stay(tmp_path: Path) -> N
     assert key_file.parse(path.read_bytes())[1:] == (first,)
 
 
+def test_keys_are_for_their_owner_alone_after_a_run_that_was_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "keys.yaml"
+    left = tmp_path / ".keys.yaml.partial"
+    left.touch()
+    left.chmod(0o644)
+    assert rotate(path) == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert not left.exists()
+
+
 def test_no_key_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "keys.yaml"
     rotate(path)
