@@ -13,6 +13,8 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
+from steersman.runtime import bounded_body
+
 NAME = "explain"
 HELP = "why a query went to the tier that it went to"
 DESCRIPTION = """\
@@ -67,7 +69,7 @@ async def _ask(url: str) -> Mapping[str, Any]:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS), trust_env=True) as session,
             session.get(url, headers=headers) as response,
         ):
-            found = json.loads(await response.content.read(_LONGEST))
+            found = json.loads(await bounded_body.whole(response, longest=_LONGEST))
             if response.status != _OK:
                 raise ExplainError(found["error"]["message"])
     except (aiohttp.ClientError, OSError) as error:

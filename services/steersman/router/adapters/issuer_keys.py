@@ -21,6 +21,7 @@ import aiohttp
 import jwt
 import orjson
 
+from steersman.runtime import bounded_body
 from steersman.runtime.kubernetes.api import Unreachable
 
 log = logging.getLogger(__name__)
@@ -164,12 +165,7 @@ class IssuerKeys:
         ):
             if response.status != _OK:
                 raise ValueError(f"the answer has status {response.status}")
-            body = bytearray()
-            async for piece in response.content.iter_any():
-                body += piece
-                if len(body) > _LONGEST:
-                    raise ValueError("the answer is too long")
-            return orjson.loads(body)
+            return orjson.loads(await bounded_body.whole(response, longest=_LONGEST))
 
 
 def _usable_keys(found: Any) -> dict[str, jwt.PyJWK]:
