@@ -48,7 +48,7 @@ def a_logged(score: float = 0.5, /, **changes: Any) -> Logged:
         "policy": "auto",
         "wanted_tier": tier,
         "tier": tier,
-        "reason": "SCORE",
+        "wanted_for": "SCORE",
         "own_boundaries": False,
         "boundaries": (0.7,),
         "score": score,

@@ -24,7 +24,8 @@ class Logged:
     policy: str
     wanted_tier: str
     tier: str
-    reason: str
+    wanted_for: str
+    """Why that tier was wanted; empty where another has answered and a line of an earlier version does not say."""
     own_boundaries: bool
     """Whether the caller brought a threshold of its own."""
     boundaries: tuple[float, ...]
@@ -127,7 +128,7 @@ def _decision(line: Line) -> Logged:
         policy=line.text("policy"),
         wanted_tier=line.text("wanted_tier"),
         tier=line.text("tier"),
-        reason=line.text("reason"),
+        wanted_for=_wanted_for(line),
         own_boundaries=line.text("boundaries_from") == "caller",
         boundaries=_boundaries(line),
         score=_percentile(line, "score"),
@@ -139,6 +140,12 @@ def _decision(line: Line) -> Logged:
         usd=line.number_of("usd", least=0.0),
         weight=1 / line.number_of("sample_rate", least=1e-9, most=1.0),
     )
+
+
+def _wanted_for(line: Line) -> str:
+    """What the line says, or else its reason, which tells of the tier that has answered."""
+    reason, as_wanted = line.text("reason"), line.text("tier") == line.text("wanted_tier")
+    return str(line.row.get("wanted_for") or (reason if as_wanted else ""))
 
 
 def _percentile(line: Line, name: str) -> float:

@@ -71,7 +71,7 @@ def stand_in(decision: Logged, tiers: Sequence[str]) -> float:
     drawn = policy.stand_in_of(decision.id)
     known = (
         decision.out_of_domain == Fallback.PROPORTIONAL.value
-        and decision.reason != Reason.CAPABILITY.name
+        and decision.wanted_for in {Reason.OUT_OF_DOMAIN.name, ""}
         and decision.wanted_tier in tiers
         and len(decision.boundaries) == len(tiers) - 1
     )

@@ -129,9 +129,8 @@ def _why_kept(decision: Logged) -> str:
         return "no score"
     if decision.own_boundaries:
         return "the caller's own threshold"
-    answered_elsewhere = decision.tier != decision.wanted_tier
-    decided = decision.reason in {Reason.SCORE.name, Reason.OUT_OF_DOMAIN.name}
-    return "" if decided or answered_elsewhere else decision.reason
+    by_place = decision.wanted_for in {Reason.SCORE.name, Reason.OUT_OF_DOMAIN.name}
+    return "" if by_place else decision.wanted_for
 
 
 def _tier(decision: Logged, what_if: WhatIf) -> str:

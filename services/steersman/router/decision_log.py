@@ -188,6 +188,7 @@ def facts(record: Record, decision: Decision) -> dict[str, Any]:
         "wanted_tier": decision.wanted_tier,
         "tier": decision.tier,
         "reason": decision.reason.name,
+        "wanted_for": record.wanted_for and record.wanted_for.name,
         "score": assessment and assessment.score,
         "win_probability": assessment and assessment.win_probability,  # NaN is written as null
         "novelty": assessment and assessment.novelty,

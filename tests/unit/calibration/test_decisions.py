@@ -18,7 +18,7 @@ def log(tmp_path: Path) -> Path:
 
 def test_what_the_router_writes_is_read(log: Path) -> None:
     (found,) = decisions.read([write_log(log, [0.75], sample_rate=0.25, boundaries_from="caller")])
-    assert (found.policy, found.tier, found.wanted_tier, found.reason) == (
+    assert (found.policy, found.tier, found.wanted_tier, found.wanted_for) == (
         "auto",
         "strong",
         "strong",
@@ -39,6 +39,24 @@ def test_what_decided_a_query_out_of_domain_is_read(log: Path) -> None:
 def test_a_line_of_before_there_was_such_a_rule_is_read(log: Path) -> None:
     (found,) = decisions.read([write_log(log, [0.75], out_of_domain=...)])
     assert (found.novelty, found.out_of_domain) == (0.25, "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted_for"),
+    [
+        pytest.param({"wanted_for": "SESSION"}, "SESSION", id="told"),
+        pytest.param({"wanted_for": ...}, "", id="not told"),
+        pytest.param({"wanted_for": None}, "", id="not known"),
+        pytest.param({"wanted_for": ..., "tier": "strong", "reason": "BUDGET"}, "BUDGET", id="as wanted"),
+    ],
+)
+def test_why_a_tier_was_wanted_that_another_stood_in_for_is_read_where_it_is_told(
+    log: Path, changes: dict[str, Any], wanted_for: str
+) -> None:
+    (found,) = decisions.read(
+        [write_log(log, [0.75], **{"tier": "weak", "reason": "TIER_UNAVAILABLE", **changes})]
+    )
+    assert found.wanted_for == wanted_for
 
 
 def test_a_fallback_is_read_as_one_without_a_score(log: Path) -> None:

@@ -109,7 +109,7 @@ def test_a_stand_in_that_has_decided_is_drawn_from_where_it_lay(boundary: float,
     known = a_logged(
         novelty=1.0,
         out_of_domain="proportional",
-        reason="OUT_OF_DOMAIN",
+        wanted_for="OUT_OF_DOMAIN",
         boundaries=(boundary,),
         wanted_tier=tier,
     )
@@ -121,7 +121,8 @@ def test_a_stand_in_that_has_decided_is_drawn_from_where_it_lay(boundary: float,
     [
         pytest.param({"out_of_domain": "strong"}, id="another rule"),
         pytest.param({"out_of_domain": ""}, id="the score"),
-        pytest.param({"reason": "CAPABILITY"}, id="one tier alone could"),
+        pytest.param({"wanted_for": "CAPABILITY"}, id="one tier alone could"),
+        pytest.param({"wanted_for": "SESSION"}, id="a conversation kept its tier"),
         pytest.param({"wanted_tier": "mid"}, id="a tier that the policy does not have"),
         pytest.param({"boundaries": (0.2, 0.9)}, id="other tiers"),
     ],
@@ -129,7 +130,7 @@ def test_a_stand_in_that_has_decided_is_drawn_from_where_it_lay(boundary: float,
 def test_a_stand_in_is_drawn_from_all_numbers_where_nothing_is_known_of_it(
     changes: dict[str, object],
 ) -> None:
-    fields = {"out_of_domain": "proportional", "reason": "OUT_OF_DOMAIN", "novelty": 1.0, **changes}
+    fields = {"out_of_domain": "proportional", "wanted_for": "OUT_OF_DOMAIN", "novelty": 1.0, **changes}
     decisions = [a_logged(0.9, **fields) for _ in range(400)]
     drawn = [out_of_domain.stand_in(each, TIERS) for each in decisions]
     assert sum(number < 0.5 for number in drawn) == pytest.approx(200, abs=60)

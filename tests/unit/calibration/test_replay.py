@@ -65,11 +65,13 @@ def test_a_higher_boundary_never_costs_more(scores: list[float]) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        pytest.param({"score": math.nan, "reason": "OVERRIDE"}, "no score", id="the caller named the tier"),
-        pytest.param({"reason": "A_LATER_ONE"}, "A_LATER_ONE", id="a reason of later versions"),
-        pytest.param({"reason": "CAPABILITY"}, "CAPABILITY", id="one tier alone could"),
+        pytest.param(
+            {"score": math.nan, "wanted_for": "OVERRIDE"}, "no score", id="the caller named the tier"
+        ),
+        pytest.param({"wanted_for": "A_LATER_ONE"}, "A_LATER_ONE", id="a reason of later versions"),
+        pytest.param({"wanted_for": "CAPABILITY"}, "CAPABILITY", id="one tier alone could"),
         pytest.param({"own_boundaries": True}, "the caller's own threshold", id="the caller's threshold"),
-        pytest.param({"score": math.nan, "reason": "CLASSIFIER_TIMEOUT"}, "no score", id="no classifier"),
+        pytest.param({"score": math.nan, "wanted_for": "CLASSIFIER_TIMEOUT"}, "no score", id="no classifier"),
     ],
 )
 def test_what_no_boundary_decided_stays_and_is_counted(changes: dict[str, object], why: str) -> None:
@@ -81,7 +83,7 @@ def test_what_no_boundary_decided_stays_and_is_counted(changes: dict[str, object
 def novel(score: float, *, tier: str, rule: str = "proportional") -> Logged:
     """A decision out of domain."""
     return a_logged(
-        score, novelty=1.0, tier=tier, wanted_tier=tier, reason="OUT_OF_DOMAIN", out_of_domain=rule
+        score, novelty=1.0, tier=tier, wanted_tier=tier, wanted_for="OUT_OF_DOMAIN", out_of_domain=rule
     )
 
 
@@ -123,9 +125,27 @@ def test_another_boundary_moves_the_part_of_a_proportional_rule_that_lies_betwee
 
 
 def test_what_happened_to_a_wanted_tier_happens_again() -> None:
-    fell_back = a_logged(0.9, tier="weak", reason="TIER_UNAVAILABLE")
+    fell_back = a_logged(0.9, tier="weak")
     assert played([fell_back], 0.8).shares["weak"].replayed.value == 1.0
     assert played([fell_back], 0.95).moved == 0
+
+
+@pytest.mark.parametrize(
+    ("score", "wanted_for", "wanted_tier", "tier"),
+    [
+        pytest.param(0.1, "SESSION", "strong", "mid", id="a conversation kept its tier"),
+        pytest.param(0.9, "BUDGET", "mid", "weak", id="calls were spent"),
+        pytest.param(0.1, "CAPABILITY", "strong", "mid", id="one tier alone could"),
+    ],
+)
+def test_what_no_boundary_decided_stays_where_another_tier_stood_in_for_it(
+    score: float, wanted_for: str, wanted_tier: str, tier: str
+) -> None:
+    stood_in = a_logged(
+        score, wanted_for=wanted_for, wanted_tier=wanted_tier, tier=tier, boundaries=(0.3, 0.7)
+    )
+    found = played([stood_in], 0.3, 0.7, tiers=("weak", "mid", "strong"))
+    assert (found.moved, found.kept) == (0, {wanted_for: 1})
 
 
 def test_an_answer_that_moves_is_as_long_as_the_mean_of_its_new_tier() -> None:
@@ -159,7 +179,7 @@ def test_a_decision_that_nobody_answered_has_a_share_and_no_cost() -> None:
 
 
 def test_a_tier_that_the_policy_does_not_have_keeps_its_cost() -> None:
-    found = played([paid(0.9), a_logged(0.5, reason="OVERRIDE", tier="mid", usd=3.0)], 0.7)
+    found = played([paid(0.9), a_logged(0.5, wanted_for="OVERRIDE", tier="mid", usd=3.0)], 0.7)
     assert found.shares["mid"].replayed.value == 0.5
     assert found.usd.difference.value == pytest.approx(0.0)
 

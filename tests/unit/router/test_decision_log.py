@@ -16,7 +16,7 @@ from steersman.router.accounting import Ledgers, Record
 from steersman.router.decision_log import FEEDBACK_SCHEMA, SCHEMA, DecisionLog, sampled
 from steersman.router.decisions import Feedback
 from steersman.router.ids import new_id
-from steersman.router.model import Caller
+from steersman.router.model import Caller, Reason
 from steersman.runtime.tasks import BackgroundTasks
 
 CANARY = "a-canary-in-a-prompt"
@@ -54,7 +54,7 @@ class Logged:
 
 async def test_a_decision_becomes_a_line_of_numbers_and_known_names(record: Record) -> None:
     logged = Logged()
-    record.caller = Caller("team-a", key="0a1b2c")
+    record.caller, record.wanted_for = Caller("team-a", key="0a1b2c"), Reason.SCORE
     async with logged.writing():
         logged.log.closed(record)
     (line,) = logged.sink.decisions
@@ -71,6 +71,7 @@ async def test_a_decision_becomes_a_line_of_numbers_and_known_names(record: Reco
         "wanted_tier": "strong",
         "tier": "strong",
         "reason": "SCORE",
+        "wanted_for": "SCORE",
         "score": 0.875,
         "win_probability": 0.625,
         "novelty": 0.25,
