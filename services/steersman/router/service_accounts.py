@@ -23,6 +23,8 @@ from steersman.runtime.kubernetes.api import ApiError, TokenReviewer
 
 _AT_ONCE: Final = 32
 """Reviews under way; a caller who would need one more is told to come again."""
+_FOR_KNOWN: Final = 8
+"""So many of them are kept for tokens that are known."""
 _PAUSE_SECONDS: Final = 5.0
 """After a review that failed, until the same token is reviewed again."""
 _REFUSED_SECONDS: Final = 10.0
@@ -124,8 +126,8 @@ class ServiceAccounts:
             ends = expiry(token, audience=self._terms.audience)
             if ends is None or ends <= self._now():  # what the API server would refuse too
                 return _Reviewed(None, 0.0)
-            if len(self._under_way) >= _AT_ONCE:
-                raise Unavailable("too many callers are being identified", reason="IDENTITY_UNAVAILABLE")
+            if len(self._under_way) >= (_AT_ONCE if key in self._known else _AT_ONCE - _FOR_KNOWN):
+                return self._stands_in(key)  # strangers with made-up tokens keep nobody out who is known
             ends_at = self._clock() + ends - self._now()
             task = self._under_way[key] = asyncio.create_task(self._review(key, token, ends_at))
             task.add_done_callback(partial(self._done, key))
@@ -135,8 +137,8 @@ class ServiceAccounts:
         try:
             async with asyncio.timeout(self._terms.timeout):
                 user = await self._reviewer.review(token, audience=self._terms.audience)
-        except (ApiError, TimeoutError) as error:
-            reviewed = self._stands_in(key, error)
+        except (ApiError, TimeoutError):
+            reviewed = self._stands_in(key)
         else:
             reviewed = self._of(user, ends)
         self._keep(key, reviewed)
@@ -154,12 +156,16 @@ class ServiceAccounts:
             caller, min(ends, now + self._terms.fresh_seconds), min(ends, now + self._terms.stale_seconds)
         )
 
-    def _stands_in(self, key: bytes, error: Exception) -> _Reviewed:
-        """The review before, where it is young enough."""
+    def _stands_in(self, key: bytes) -> _Reviewed:
+        """The review before, where it is young enough.
+
+        Raises:
+            Unavailable: It is not, or there is none.
+        """
         before, now = self._known.get(key), self._clock()
         if before is None or before.at_most <= now:
             self._on_review("failed")
-            raise Unavailable("callers cannot be identified now", reason="IDENTITY_UNAVAILABLE") from error
+            raise Unavailable("callers cannot be identified now", reason="IDENTITY_UNAVAILABLE")
         self._on_review("stale")
         return replace(before, until=min(before.at_most, now + _PAUSE_SECONDS))
 

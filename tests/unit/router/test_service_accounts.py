@@ -178,11 +178,27 @@ async def test_reviews_under_way_are_bounded(reviewed: Reviewed) -> None:
     reviewed.reviewer.gate.close()
     asking = [
         asyncio.create_task(reviewed.accounts.identify(reviewed.known(f"web-{number}")))
-        for number in range(32)
+        for number in range(24)
     ]
-    await reviewed.reviewer.gate.until(waiting=32)
+    await reviewed.reviewer.gate.until(waiting=24)
     with pytest.raises(Unavailable):
         await reviewed.accounts.identify(reviewed.known("one-more"))
+    reviewed.reviewer.gate.open()
+    assert len(await asyncio.gather(*asking)) == 24
+
+
+async def test_strangers_keep_nobody_out_who_is_known(reviewed: Reviewed) -> None:
+    known = [reviewed.known(f"known-{number}") for number in range(9)]
+    for token in known:
+        await reviewed.accounts.identify(token)
+    reviewed.now += FRESH
+    reviewed.reviewer.gate.close()
+    strangers = [reviewed.known(f"stranger-{number}") for number in range(24)]
+    asking = [asyncio.create_task(reviewed.accounts.identify(token)) for token in strangers]
+    await reviewed.reviewer.gate.until(waiting=24)
+    asking += [asyncio.create_task(reviewed.accounts.identify(token)) for token in known[:8]]
+    await reviewed.reviewer.gate.until(waiting=32)
+    assert (await reviewed.accounts.identify(known[8])).tenant == "search"  # by the review before
     reviewed.reviewer.gate.open()
     assert len(await asyncio.gather(*asking)) == 32
 
