@@ -42,6 +42,8 @@ Whatever anybody on the way might take for one counts, so that nobody sees anoth
 """
 _SPREAD: Final = 0.1
 """Part of the age by which connections differ, so that those that began together do not all end together."""
+_MOST_UNSERVED: Final = 4096
+"""Connections on which nothing was let in; more of them than may wait at a time."""
 _LONGEST_SKIPPED: Final = 1024 * 1024
 """Body of a request that is refused here, in bytes; one that brings more is refused by its handler."""
 
@@ -53,6 +55,7 @@ class Door:
         lets_in: Says of each request whether it is let in.
         on_turned_away: Told of each that is not.
         max_age_seconds: Age at which a connection is old.
+        silence_seconds: How long one may say nothing on which nothing was let in.
         clock: Tells the time in seconds.
     """
 
@@ -62,14 +65,17 @@ class Door:
         lets_in: Callable[[], bool],
         on_turned_away: Callable[[], None],
         max_age_seconds: float,
+        silence_seconds: float = 60.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._lets_in = lets_in
         self._on_turned_away = on_turned_away
         self._max_age_seconds = max_age_seconds
+        self._silence_seconds = silence_seconds
         self._clock = clock
         self._served: dict[object, _Way] = {}
-        self._unserved: set[_Way] = set()
+        self._unserved: dict[_Way, None] = {}
+        """In the order in which they came."""
 
     @property
     def unserved(self) -> int:
@@ -119,17 +125,30 @@ class Door:
         return False
 
     def came(self, way: _Way) -> None:
-        """Note that a connection has come."""
-        self._unserved.add(way)
+        """Note that a connection has come; the oldest on which nothing was let in makes room for it."""
+        self._unserved[way] = None
+        if len(self._unserved) > _MOST_UNSERVED:
+            next(iter(self._unserved)).close()
+
+    async def keep_silence_out(self) -> None:
+        """End connections that say nothing, again and again; aiohttp does that for those behind the door."""
+        while True:
+            await asyncio.sleep(self._silence_seconds / 4)
+            for way in [each for each in self._unserved if self.has_come(each.silent_at)]:
+                way.close()
+
+    def silent_at(self) -> float:
+        """When a connection that says something now has said nothing for too long."""
+        return self._clock() + self._silence_seconds
 
     def serves(self, way: _Way, connection: object) -> None:
         """Note who is behind the door on a connection."""
-        self._unserved.discard(way)
+        self._unserved.pop(way, None)
         self._served[connection] = way
 
     def left(self, way: _Way, connection: object) -> None:
         """Note that a connection has ended."""
-        self._unserved.discard(way)
+        self._unserved.pop(way, None)
         self._served.pop(connection, None)
 
 
@@ -153,6 +172,8 @@ class _Way(asyncio.Protocol):
         self._paused = False
         """Whether the client does not read what it is sent."""
         self._ends_at = door.ends_at()
+        self.silent_at = door.silent_at()
+        """When it has said nothing for too long, if nothing of it is let in."""
         self._over = False
         """Whether it ends with the request that was refused last."""
 
@@ -190,6 +211,8 @@ class _Way(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        if self._inner is None:
+            self.silent_at = self._door.silent_at()
         if self._skipped:
             skipped, data = data[: self._skipped], data[self._skipped :]
             self._skipped -= len(skipped)

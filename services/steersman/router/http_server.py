@@ -14,6 +14,7 @@ from aiohttp import web
 
 from steersman.router.http_door import Door
 from steersman.runtime.addresses import joined, split_address
+from steersman.runtime.tasks import BackgroundTasks
 
 _BACKLOG: Final = 1024
 """Connections that wait to be taken up."""
@@ -45,7 +46,9 @@ async def serving(
         assert runner.server is not None  # noqa: S101 - it has just been set up
         servers = await _listening(door.before(runner.server), host, int(port), context)
         try:
-            yield joined(*servers[0].sockets[0].getsockname()[:2])
+            async with BackgroundTasks() as tasks:
+                tasks.start("silent connections", door.keep_silence_out)
+                yield joined(*servers[0].sockets[0].getsockname()[:2])
         finally:
             for server in servers:
                 server.close()

@@ -93,6 +93,7 @@ class AtDoor:
     lets_in: bool = True
     turned_away: int = 0
     clock: FakeClock = field(default_factory=FakeClock)
+    silence_seconds: float = 60.0
     behind: list[Behind] = field(default_factory=list)
     door: Door = field(init=False)
 
@@ -101,6 +102,7 @@ class AtDoor:
             lets_in=lambda: self.lets_in,
             on_turned_away=self._note,
             max_age_seconds=AGE_SECONDS,
+            silence_seconds=self.silence_seconds,
             clock=self.clock,
         )
         self._made = self.door.before(self._inner)
@@ -349,3 +351,27 @@ async def _turns_for(*, connections: int) -> int:
         for each in clients:
             each.close()
     return turns
+
+
+async def test_a_connection_that_says_nothing_is_ended_and_one_that_is_served_is_not() -> None:
+    at = AtDoor(silence_seconds=0.02)
+    silent, refused, served = (at.connect() for _ in range(3))
+    served.way.data_received(asking())
+    at.lets_in = False
+    sweeping = asyncio.create_task(at.door.keep_silence_out())
+    at.clock.advance(0.01)
+    refused.way.data_received(asking())
+    at.clock.advance(0.015)
+    async with asyncio.timeout(5):
+        while not silent.transport.closed:  # noqa: ASYNC110 - a transport tells nobody
+            await asyncio.sleep(0.001)
+    assert [each.transport.closed for each in (silent, refused, served)] == [True, False, False]
+    sweeping.cancel()
+
+
+def test_of_too_many_connections_that_say_nothing_the_oldest_makes_room(
+    at: AtDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steersman.router.http_door._MOST_UNSERVED", 2)
+    connections = [at.connect() for _ in range(3)]
+    assert [each.transport.closed for each in connections] == [True, False, False]
