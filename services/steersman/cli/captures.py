@@ -104,12 +104,17 @@ async def _written(store: RedisCaptures, seals: Seals, options: argparse.Namespa
     if options.out is None:
         return await _write(sys.stdout.buffer, store, seals, options)
     try:
-        with os.fdopen(os.open(options.out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _OWNERS_ONLY), "wb") as out:
-            return await _write(out, store, seals, options)
+        file = os.open(options.out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _OWNERS_ONLY)
     except OSError as error:
         raise CapturesError(f"cannot write {options.out}: {error.strerror}") from error
-    except (CapturesError, StoreUnavailable):
-        options.out.unlink()
+    try:
+        with os.fdopen(file, "wb") as out:
+            return await _write(out, store, seals, options)
+    except OSError as error:
+        options.out.unlink(missing_ok=True)
+        raise CapturesError(f"cannot write {options.out}: {error.strerror}") from error
+    except BaseException:  # whoever interrupts it is not left with some prompts in the clear
+        options.out.unlink(missing_ok=True)
         raise
 
 
