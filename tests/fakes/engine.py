@@ -42,6 +42,9 @@ class FakeEngine:
     context_window: int | None = 2048
     api_key: str | None = None
 
+    props_status: int | None = None
+    """Of a page that `/props` answers with in place of what it says."""
+    models_status: int = 200
     status: int = 200
     """Another one is answered with an error object."""
     retry_after: str | None = None
@@ -100,6 +103,8 @@ class FakeEngine:
         return _json({"status": "ok"})
 
     async def props(self, _: web.Request) -> web.Response:
+        if self.props_status is not None:
+            return web.Response(text="<html>", status=self.props_status, content_type="text/html")
         if self.slots is None:
             raise web.HTTPNotFound
         return _json(
@@ -109,6 +114,8 @@ class FakeEngine:
     async def models(self, request: web.Request) -> web.Response:
         if self.api_key is not None and request.headers.get("Authorization") != f"Bearer {self.api_key}":
             return _json({"error": {"code": 401, "message": "bad key"}}, status=401)
+        if self.models_status != 200:
+            return _json(_error(self.models_status), status=self.models_status)
         model = {"id": self.model, "object": "model", "owned_by": "fake"}
         if self.slots is None and self.context_window is not None:
             model |= {"max_model_len": self.context_window}  # type: ignore[dict-item]  # as vLLM says it

@@ -37,6 +37,7 @@ _STALE_SECONDS: Final = 0.5
 _LINGER_SECONDS: Final = 0.05
 """How long the end of a complete response is waited for, so that its connection can be used again."""
 _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"')
+_NO_CHOICES: Final = re.compile(rb'"choices":\s*\[\s*\]')
 _OK: Final = 200
 
 
@@ -47,7 +48,7 @@ class Timeouts:
     first_byte: float
     """Until the first chunk of a streamed answer."""
     idle: float
-    """Between two reads of a streamed answer."""
+    """Between two chunks of a streamed answer; comments by which a gateway says that it lives are none."""
     whole: float
     """For an answer that is not streamed, which says nothing until it is complete."""
 
@@ -221,7 +222,7 @@ class EngineClient:
     ) -> aiohttp.ClientResponse:
         """Send a request; once more where the connection was an old one that the engine had closed."""
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started, kept_until = loop.time(), self._kept_until
 
         def request() -> Awaitable[aiohttp.ClientResponse]:
             return self._session.request(
@@ -235,11 +236,10 @@ class EngineClient:
             aiohttp.ClientConnectionResetError,
             aiohttp.ClientOSError,
         ) as error:
-            if isinstance(error, aiohttp.ClientConnectorError) or started >= self._kept_until:
+            if isinstance(error, aiohttp.ClientConnectorError) or started >= kept_until:
                 raise
             if loop.time() - started > _STALE_SECONDS:
                 raise
-            self._kept_until = 0.0
             return await request()
 
     async def _check(self, response: aiohttp.ClientResponse, content_type: str) -> None:
@@ -329,10 +329,16 @@ class _Events:
 
     def _check_end(self) -> None:
         self._parser.end()
-        if self._parser.done or any(_FINISHED.search(chunk) for chunk in (*self._before_last, *self._last)):
+        if self._parser.done or self._has_finished():
             return
         message = "the engine ended its answer early"
         raise BrokenOff(message) if self._last else Unavailable(message, reason=refusals.BROKE_OFF)
+
+    def _has_finished(self) -> bool:
+        """Whether the last chunk with choices ends one: where there are several, one that has ended tells nothing."""
+        chunks = (*self._before_last, *self._last)
+        last = next((chunk for chunk in reversed(chunks) if not _NO_CHOICES.search(chunk)), b"")
+        return _FINISHED.search(last) is not None
 
 
 def _urls(url: str) -> tuple[URL, URL]:

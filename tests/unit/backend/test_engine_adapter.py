@@ -72,6 +72,27 @@ async def test_an_engine_counts_as_away_after_three_failures_and_is_remembered(
     ]
 
 
+@pytest.mark.parametrize("answer", [403, 500, 200])
+async def test_an_engine_with_other_words_for_a_path_it_does_not_know_is_there(
+    adapter: OpenAIEngine, fake: FakeEngine, answer: int
+) -> None:
+    fake.props_status = answer
+    await adapter.refresh()
+    assert adapter.reachable
+    assert adapter.served is not None
+    assert adapter.served.slots is None
+
+
+async def test_an_engine_that_has_no_time_to_say_what_it_serves_is_there(
+    adapter: OpenAIEngine, fake: FakeEngine
+) -> None:
+    await adapter.refresh()
+    fake.models_status = 429
+    for _ in range(4):
+        await adapter.refresh()
+    assert adapter.reachable
+
+
 async def test_watching_tells_the_news_after_each_look(adapter: OpenAIEngine) -> None:
     told = asyncio.Event()
 

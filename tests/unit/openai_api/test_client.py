@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, closing, suppress
+from typing import Any
 
 import aiohttp
 import orjson
@@ -88,6 +89,19 @@ async def test_a_stream_without_done_is_complete_after_a_finish_reason(
     assert said(await ask(client)) == "Hello there!"
 
 
+async def test_a_stream_in_which_another_choice_goes_on_is_not_complete(engine: FakeEngine) -> None:
+    parts = [(0, "Hel", None), (1, "Hel", None), (0, "lo", "stop"), (1, "l", None)]
+    chunks = [
+        orjson.dumps({"choices": [{"index": index, "delta": {"content": text}, "finish_reason": finish}]})
+        for index, text, finish in parts
+    ]
+    engine.raw_body = b"".join(b"data: %b\n\n" % chunk for chunk in chunks)
+    engine.content_type = "text/event-stream"
+    async with EngineClient(url=engine.url) as client:
+        with pytest.raises(errors.BrokenOff):
+            await ask(client)
+
+
 async def test_the_word_error_in_an_answer_is_no_error(client: EngineClient, engine: FakeEngine) -> None:
     engine.tokens = ['{"error": {"code": 500}}', '"error"']
     assert said(await ask(client)) == '{"error": {"code": 500}}"error"'
@@ -144,6 +158,39 @@ async def test_a_connection_that_the_engine_had_closed_is_not_the_callers_troubl
 
 def test_aiohttp_is_not_leaked() -> None:
     assert not issubclass(errors.Error, aiohttp.ClientError)
+
+
+async def test_when_an_engine_closes_all_its_connections_each_request_is_sent_again() -> None:
+    body = b'{"choices": []}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    old: set[object] = set()
+    connections: list[Any] = []
+    hangs_up = asyncio.Event()
+    all_ask = asyncio.Barrier(4)
+
+    async def answer_until_it_hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("peername")
+        connections.append(asyncio.current_task())
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                asked = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(asked.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+                if hangs_up.is_set() and peer in old:
+                    return
+                if not hangs_up.is_set():
+                    old.add(peer)
+                    await all_ask.wait()
+                writer.write(head + body)
+
+    async with await asyncio.start_server(answer_until_it_hangs_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with EngineClient(url=f"http://127.0.0.1:{port}") as client:
+            for _ in range(2):
+                answers = await asyncio.gather(*(ask(client, stream=False) for _ in range(4)))
+                assert answers == [[body]] * 4
+                hangs_up.set()
+        await asyncio.gather(*connections)
+    assert (len(old), len(connections)) == (4, 8)
 
 
 async def test_a_client_outside_its_context_says_so() -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 from steersman.backend.model import ServedModel
 from steersman.openai_api import refusals
 from steersman.openai_api.client import EngineClient, Timeouts
-from steersman.runtime.errors import Error, Refused, Unavailable
+from steersman.runtime.errors import Error, Overloaded, Refused, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ _ASK_SECONDS: Final = 2.0
 _RETRY_SECONDS: Final = 1.0
 _FAILURES_UNTIL_AWAY: Final = 3
 """A busy engine may be late once or twice; it is then not away."""
+_NO_ANSWER: Final = frozenset({refusals.UNREACHABLE, refusals.TIMEOUT, refusals.BROKE_OFF})
+"""What an engine fails with that says nothing at all."""
 
 
 class OpenAIEngine:
@@ -98,6 +100,9 @@ class OpenAIEngine:
         try:
             self._served = await self._learn()
             self._failures = 0
+        except Overloaded as error:  # it is there
+            self._failures = 0
+            reason = error.reason
         except Error as error:
             self._failures += 1
             reason = error.reason
@@ -135,6 +140,10 @@ class OpenAIEngine:
             props = await self._client.get_json("/props", timeout=_ASK_SECONDS)
         except Refused:  # not llama.cpp
             props = {}
+        except Unavailable as error:
+            if error.reason in _NO_ANSWER:
+                raise
+            props = {}  # nor is it, where its gateway has other words for a path that it does not know
         models = await self._client.get_json("/v1/models", timeout=_ASK_SECONDS)
         return served_model(props, models)
 
