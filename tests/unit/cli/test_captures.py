@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from steersman.captures import key_file
+from steersman.captures.seals import Seals
+from steersman.cli import captures
 from steersman.cli.__main__ import main
 
 
@@ -60,3 +65,21 @@ def test_a_file_with_a_fault_is_left_as_it_is(tmp_path: Path, capsys: pytest.Cap
 def test_what_is_wrong_is_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["captures", *arguments]) == 1
     assert told in capsys.readouterr().err
+
+
+class Interrupted:
+    """A store that is read until somebody presses a key."""
+
+    async def prompts(self, **_: object) -> AsyncIterator[None]:
+        raise asyncio.CancelledError
+        yield
+
+
+def test_an_export_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.yaml"
+    rotate(keys)
+    seals = Seals(key_file.parse(keys.read_bytes()))
+    options = argparse.Namespace(out=tmp_path / "prompts.jsonl", tenant=None, caller=None)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(captures._written(Interrupted(), seals, options))  # type: ignore[arg-type]  # as far as it is used
+    assert list(tmp_path.iterdir()) == [keys]
